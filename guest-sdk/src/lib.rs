@@ -1,0 +1,1 @@
+//! Write Innkeeper plugins.

@@ -1,0 +1,1 @@
+//! Runs turns, tool calls and actions.

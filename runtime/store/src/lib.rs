@@ -1,0 +1,1 @@
+//! SQL pools, repositories and migrations.
