@@ -1,1 +1,50 @@
 //! SQL pools, repositories and migrations.
+//! `pool` opens a database and runs statements, `migrate` makes and changes its schema, `shape` looks at a schema that
+//! is not ours; above them one file per entity.
+
+pub mod error;
+mod lock;
+pub mod migrate;
+pub mod pool;
+pub mod shape;
+mod url;
+
+pub use error::StoreError;
+pub use url::redact;
+pub use pool::{Backend, Db, Options, Pool, RowBudget, connect};
+
+mod api_keys;
+mod authority;
+mod chat_messages;
+mod chats;
+mod config;
+mod counter;
+mod cursor;
+mod document;
+mod files;
+mod invocations;
+mod kv;
+mod memories;
+mod names;
+mod plugins;
+mod search;
+mod share;
+mod storage;
+mod store;
+mod transaction;
+mod users;
+mod valves;
+
+pub use api_keys::{ApiKey, ApiKeyId, ApiKeys};
+pub use chat_messages::{BRANCH_MAX, ChatMessages};
+pub use chats::Chats;
+pub use config::Config;
+pub use files::Files;
+pub use invocations::{Invocations, ReceiptFilter, StoredReceipt};
+pub use kv::Kv;
+pub use memories::{CONTENT_MAX, Memories};
+pub use plugins::{NewRevision, Plugins};
+pub use storage::{ByteStream, FileStorage, LocalFiles, StoredBytes};
+pub use store::Store;
+pub use users::{MANY_MAX, NewUser, Users};
+pub use valves::Valves;

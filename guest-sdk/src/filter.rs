@@ -1,0 +1,70 @@
+//! Filters on turns: the trait, whose hooks all do nothing unless written.
+
+use crate::bindings::innkeeper::types::manifest::FilterDescription;
+use crate::chat_request::{ChatRequest, Chunk};
+use crate::{Invocation, Plugin, PluginError, StoredMessage};
+
+/// A filter. Mark the `impl` with `#[filter]`: the manifest then names the hooks that the `impl` has.
+///
+/// `#[filter(priority = 10, toggle, guard, keep_instance)]` sets the rest of its description; all four may be left out.
+#[expect(async_fn_in_trait, reason = "guests have one thread")]
+pub trait Filter: Plugin {
+    /// Before the turn.
+    ///
+    /// # Errors
+    /// [`PluginError::Rejected`] ends the turn with that message.
+    async fn inlet(&self, _invocation: Invocation, request: ChatRequest) -> Result<ChatRequest, PluginError> {
+        Ok(request)
+    }
+
+    /// Just before each call of a model.
+    ///
+    /// # Errors
+    /// [`PluginError::Rejected`] ends the turn with that message.
+    async fn request(&self, _invocation: Invocation, request: ChatRequest) -> Result<ChatRequest, PluginError> {
+        Ok(request)
+    }
+
+    /// On the pieces that are ready, mostly one.
+    ///
+    /// # Errors
+    /// An error lets the pieces pass as they were.
+    async fn stream(&self, chunks: Vec<Chunk>) -> Result<Vec<Chunk>, PluginError> {
+        Ok(chunks)
+    }
+
+    /// After the turn, on the messages as they will be stored.
+    ///
+    /// # Errors
+    /// An error is recorded and changes nothing.
+    async fn outlet(
+        &self,
+        _invocation: Invocation,
+        messages: Vec<StoredMessage>,
+    ) -> Result<Vec<StoredMessage>, PluginError> {
+        Ok(messages)
+    }
+}
+
+/// What the manifest says of a filter. Made by `#[filter]`.
+pub trait DescribedFilter: Filter {
+    fn filter() -> FilterDescription;
+}
+
+impl<T: Filter> crate::bindings::filter::Guest for T {
+    async fn inlet(invocation: Invocation, request: ChatRequest) -> Result<ChatRequest, PluginError> {
+        Filter::inlet(T::instance(), invocation, request).await
+    }
+
+    async fn request(invocation: Invocation, request: ChatRequest) -> Result<ChatRequest, PluginError> {
+        Filter::request(T::instance(), invocation, request).await
+    }
+
+    async fn stream(chunks: Vec<Chunk>) -> Result<Vec<Chunk>, PluginError> {
+        Filter::stream(T::instance(), chunks).await
+    }
+
+    async fn outlet(invocation: Invocation, messages: Vec<StoredMessage>) -> Result<Vec<StoredMessage>, PluginError> {
+        Filter::outlet(T::instance(), invocation, messages).await
+    }
+}

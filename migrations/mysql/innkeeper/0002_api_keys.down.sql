@@ -1,0 +1,1 @@
+DROP TABLE `innkeeper_api_key`;

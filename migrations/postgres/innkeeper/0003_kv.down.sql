@@ -1,0 +1,2 @@
+DROP TABLE "innkeeper_kv";
+DROP TABLE "innkeeper_kv_scope";

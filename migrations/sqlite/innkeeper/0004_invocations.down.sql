@@ -1,0 +1,2 @@
+DROP TABLE "innkeeper_invocation";
+DROP TABLE "innkeeper_pseudonym";

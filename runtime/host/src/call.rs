@@ -1,0 +1,339 @@
+//! One call of a plugin, as host functions see it: an owned handle on who calls, for whom, and what is left.
+//!
+//! Every host function begins with `CallHandle::begin` and ends with `HostCall::finish`; a missing check is visible as a missing call.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use innkeeper_model::authority::Authority;
+use innkeeper_model::limits::Limits;
+use innkeeper_model::receipt::Usage;
+use innkeeper_model::{Error, Permission, PluginId, Principal, UserId};
+use innkeeper_store::{RowBudget, Store};
+
+use crate::clocks::CallClock;
+use crate::fault::{Fault, Stop, denied};
+use crate::grants::LiveGrants;
+use crate::turn::Turn;
+use crate::weigh::Weigh;
+
+/// The interfaces that a guest can import, for counting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(usize)]
+#[expect(missing_docs, reason = "named as in the contract")]
+pub enum Interface {
+    ChatMessages,
+    Chats,
+    Completions,
+    Config,
+    Context,
+    Events,
+    Files,
+    Kv,
+    Log,
+    Memories,
+    Toolbox,
+    Users,
+}
+
+const INTERFACES: [&str; 12] = [
+    "chat-messages", "chats", "completions", "config", "context", "events", "files", "kv", "log", "memories", "toolbox",
+    "users",
+];
+
+/// What a call is for, and with it whether it may use the imports of the contract at all.
+#[derive(Clone)]
+pub enum Phase {
+    /// `describe`: every import of ours is refused, and there is no data to reach.
+    Describe,
+    /// Any other export, over the data.
+    Run(Store),
+}
+
+/// What is known about a call when it begins.
+pub struct CallSetup {
+    /// Id of the call; the receipt carries it.
+    pub id: String,
+    /// Id of the call that made this one.
+    pub parent: Option<String>,
+    /// Whose code.
+    pub plugin: PluginId,
+    /// Which revision.
+    pub revision: i64,
+    /// What it is for.
+    pub phase: Phase,
+    /// The turn.
+    pub turn: Arc<Turn>,
+    /// What the plugin may do, as it changes.
+    pub grants: Arc<LiveGrants>,
+    /// What the call may use.
+    pub limits: Arc<Limits>,
+    /// How deep the call is below the one that a client made, from 0.
+    pub depth: u64,
+    /// The operator's settings, a JSON object.
+    pub valves: Arc<str>,
+    /// The person's settings, a JSON object.
+    pub user_valves: Arc<str>,
+}
+
+/// A handle on a call. Cheap to clone; several host functions of one guest hold it at once.
+#[derive(Clone)]
+pub struct CallHandle(Arc<Call>);
+
+struct Call {
+    setup: CallSetup,
+    clock: Arc<CallClock>,
+    counters: Counters,
+    running: AtomicUsize,
+    rows: Arc<RowBudget>,
+}
+
+#[derive(Default)]
+struct Counters {
+    host_calls: [AtomicU64; INTERFACES.len()],
+    host_bytes: [AtomicU64; INTERFACES.len()],
+    total_calls: AtomicU64,
+    total_bytes: AtomicU64,
+    events: AtomicU64,
+    log_lines: AtomicU64,
+    log_lines_dropped: AtomicU64,
+    chunks: AtomicU64,
+    completions: AtomicU64,
+    peak_memory: Arc<AtomicU64>,
+}
+
+impl CallHandle {
+    /// Begins a call.
+    pub fn new(mut setup: CallSetup, clock: Arc<CallClock>) -> Self {
+        let rows = Arc::new(RowBudget::new(setup.limits.rows, setup.limits.row_bytes));
+        if let Phase::Run(store) = setup.phase {
+            setup.phase = Phase::Run(store.for_plugin(&setup.plugin).with_row_budget(Arc::clone(&rows)));
+        }
+        let counters = Counters::default();
+        Self(Arc::new(Call { setup, clock, counters, running: AtomicUsize::new(0), rows }))
+    }
+
+    /// Begins a host call that needs a permission.
+    pub(crate) fn begin(&self, interface: Interface, permission: Permission) -> Result<HostCall, Fault> {
+        let call = self.begin_unchecked(interface)?;
+        self.require(permission)?;
+        if !matches!(self.principal(), Principal::Service) && !self.principal().is_admitted() {
+            return Err(Error::denied(permission, "the person may not use plugins; an admin has to admit them first").into());
+        }
+        Ok(call)
+    }
+
+    /// Begins a host call that needs no permission: what the plugin was called with, its own settings, its log.
+    pub(crate) fn begin_unchecked(&self, interface: Interface) -> Result<HostCall, Fault> {
+        let limits = &self.0.setup.limits;
+        let Phase::Run(store) = &self.0.setup.phase else {
+            return Err(Error::unavailable("imports do not answer while the plugin describes itself", None).into());
+        };
+        let counters = &self.0.counters;
+        if counters.total_calls.fetch_add(1, Ordering::Relaxed) >= limits.host_calls {
+            return Err(Stop::Limit("host-calls").into());
+        }
+        if let Some(counter) = counters.host_calls.get(interface as usize) {
+            counter.fetch_add(1, Ordering::Relaxed);
+        }
+        let running = self.0.running.fetch_add(1, Ordering::Relaxed);
+        let host_call = HostCall { call: self.clone(), store: store.clone(), interface };
+        if running as u64 >= limits.concurrent_host_calls {
+            let message = format!("{} host calls run at once already; await some of them first", limits.concurrent_host_calls);
+            return Err(Error::quota("concurrent-host-calls", message).into());
+        }
+        Ok(host_call)
+    }
+
+    /// Checks a grant without beginning a host call.
+    pub(crate) fn require(&self, permission: Permission) -> Result<(), Error> {
+        let grants = self.0.setup.grants.get();
+        let grant = grants.get(permission);
+        let holds = match self.principal() {
+            Principal::Service => grant.is_some_and(|grant| grant.unattended),
+            Principal::Person { .. } => grant.is_some(),
+        };
+        if holds { Ok(()) } else { Err(denied(self.plugin(), permission)) }
+    }
+
+    /// Id of the call.
+    pub fn id(&self) -> &str {
+        &self.0.setup.id
+    }
+
+    /// What is known about the call.
+    pub fn setup(&self) -> &CallSetup {
+        &self.0.setup
+    }
+
+    /// Whose code runs.
+    pub fn plugin(&self) -> &PluginId {
+        &self.0.setup.plugin
+    }
+
+    /// For whom.
+    pub fn principal(&self) -> &Principal {
+        &self.0.setup.turn.principal
+    }
+
+    /// The turn.
+    pub fn turn(&self) -> &Arc<Turn> {
+        &self.0.setup.turn
+    }
+
+    /// What the plugin may do at present.
+    pub fn grants(&self) -> &Arc<LiveGrants> {
+        &self.0.setup.grants
+    }
+
+    /// What the call may use.
+    pub fn limits(&self) -> &Arc<Limits> {
+        &self.0.setup.limits
+    }
+
+    /// Its clocks.
+    pub fn clock(&self) -> &Arc<CallClock> {
+        &self.0.clock
+    }
+
+    /// Where the limiter writes the highest sum of memory.
+    pub fn peak_memory(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.0.counters.peak_memory)
+    }
+
+    /// Counts a chunk that the guest produced; the limit's name where there are too many, or it is too large.
+    pub fn count_chunk(&self, bytes: u64) -> Result<(), Stop> {
+        let limits = &self.0.setup.limits;
+        if bytes > limits.chunk_bytes {
+            return Err(Stop::Limit("chunk-bytes"));
+        }
+        if self.0.counters.chunks.fetch_add(1, Ordering::Relaxed) >= limits.chunks {
+            return Err(Stop::Limit("chunks"));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn count_event(&self, bytes: u64) -> Result<(), Error> {
+        let limits = &self.0.setup.limits;
+        if bytes > limits.event_bytes {
+            let message = format!("the event has {bytes} bytes; at most {} are allowed", limits.event_bytes);
+            return Err(Error::quota("event-bytes", message));
+        }
+        count_up_to(&self.0.counters.events, limits.events, "events")
+    }
+
+    pub(crate) fn count_completion(&self) -> Result<(), Error> {
+        count_up_to(&self.0.counters.completions, self.0.setup.limits.completions, "completions")
+    }
+
+    /// Counts bytes that pass between guest and host.
+    pub(crate) fn charge(&self, interface: Interface, bytes: u64) -> Result<(), Stop> {
+        let counters = &self.0.counters;
+        if let Some(counter) = counters.host_bytes.get(interface as usize) {
+            counter.fetch_add(bytes, Ordering::Relaxed);
+        }
+        if counters.total_bytes.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes) > self.0.setup.limits.host_bytes {
+            return Err(Stop::Limit("host-bytes"));
+        }
+        Ok(())
+    }
+
+    /// Whether there is room for another log line; counts it either way.
+    pub(crate) fn count_log_line(&self) -> bool {
+        let counters = &self.0.counters;
+        let fits = count_up_to(&counters.log_lines, self.0.setup.limits.log_lines, "log-lines").is_ok();
+        if !fits {
+            counters.log_lines_dropped.fetch_add(1, Ordering::Relaxed);
+        }
+        fits
+    }
+
+    /// What has been used so far; `fuel` is what the store says.
+    pub fn usage(&self, fuel: u64) -> Usage {
+        let counters = &self.0.counters;
+        let (active, waiting) = self.0.clock.used();
+        let by_interface = |counts: &[AtomicU64; INTERFACES.len()]| {
+            let nonzero = |(name, count): (&&str, &AtomicU64)| {
+                let count = count.load(Ordering::Relaxed);
+                (count > 0).then(|| ((*name).to_owned(), count))
+            };
+            INTERFACES.iter().zip(counts).filter_map(nonzero).collect()
+        };
+        let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        Usage {
+            fuel,
+            active_us: u64::try_from(active.as_micros()).unwrap_or(u64::MAX),
+            waiting_us: u64::try_from(waiting.as_micros()).unwrap_or(u64::MAX),
+            peak_memory: load(&counters.peak_memory),
+            host_calls: by_interface(&counters.host_calls),
+            host_bytes: by_interface(&counters.host_bytes),
+            rows: self.0.setup.limits.rows.saturating_sub(self.0.rows.rows_left()),
+            events: load(&counters.events).min(self.0.setup.limits.events),
+            log_lines: load(&counters.log_lines).min(self.0.setup.limits.log_lines),
+            log_lines_dropped: load(&counters.log_lines_dropped),
+            chunks: load(&counters.chunks),
+        }
+    }
+}
+
+fn count_up_to(counter: &AtomicU64, limit: u64, name: &'static str) -> Result<(), Error> {
+    if counter.fetch_add(1, Ordering::Relaxed) < limit {
+        return Ok(());
+    }
+    Err(Error::quota(name, format!("the call has used up its {limit} {name}")))
+}
+
+/// A host call that runs. Dropping it gives its place back, however it ended.
+pub(crate) struct HostCall {
+    call: CallHandle,
+    store: Store,
+    interface: Interface,
+}
+
+impl HostCall {
+    /// The data, through this plugin's share of connections and this call's budget of rows.
+    pub(crate) fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Which rows a permission reaches.
+    pub(crate) fn authority(&self, permission: Permission) -> Authority {
+        Authority::decide(self.call.principal(), &self.call.0.setup.grants.get(), permission)
+    }
+
+    /// The person for whom the plugin acts.
+    pub(crate) fn user(&self) -> Result<&UserId, Error> {
+        self.call.principal().user().ok_or_else(|| Error::invalid("user", "there is no person behind a job"))
+    }
+
+    /// Counts bytes that the guest passed in.
+    pub(crate) fn charge(&self, bytes: u64) -> Result<(), Fault> {
+        Ok(self.call.charge(self.interface, bytes)?)
+    }
+
+    /// Ends the host call with a result, which must fit into what may be passed.
+    pub(crate) fn finish<T: Weigh>(self, value: T) -> Result<T, Fault> {
+        let bytes = value.weigh();
+        let most = self.call.0.setup.limits.transfer;
+        if bytes > most {
+            let message = format!("the result has {bytes} bytes; one host call may carry {most}");
+            return Err(Error::quota("transfer", message).into());
+        }
+        self.charge(bytes)?;
+        Ok(value)
+    }
+}
+
+impl std::ops::Deref for HostCall {
+    type Target = CallHandle;
+
+    fn deref(&self) -> &CallHandle {
+        &self.call
+    }
+}
+
+impl Drop for HostCall {
+    fn drop(&mut self) {
+        self.call.0.running.fetch_sub(1, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,112 @@
+//! `completions`: answers by models, the server's providers' or another plugin's pipe. The turn's driver runs them.
+
+use innkeeper_model::chat_request::{ChatRequest, Completion};
+use innkeeper_model::chunk::Chunk;
+use innkeeper_model::{Error, Permission};
+use tokio::sync::{mpsc, oneshot};
+use wasmtime::component::{Accessor, StreamReader};
+
+use crate::bindings::innkeeper::plugin::completions::{self as wit, HostWithStore};
+use crate::bindings::innkeeper::types::chat_request as wit_request;
+use crate::call::{CallHandle, HostCall, Interface};
+use crate::fault::{Fault, Settled, settle};
+use crate::fuel;
+use crate::state::{Host, State, handle};
+use crate::stream::chunks_to_guest;
+use crate::toolbox::{gone, submit};
+use crate::turn::{ChildAsk, OfferedModel};
+use crate::weigh::Weigh;
+
+const USE: Permission = Permission::Completions;
+
+/// Most texts of one request for vectors.
+const TEXTS_MAX: usize = 256;
+
+async fn models(call: CallHandle) -> Result<Vec<OfferedModel>, Fault> {
+    let call = call.begin(Interface::Completions, USE)?;
+    let (reply, answer) = oneshot::channel();
+    submit(&call, 0, ChildAsk::Models(reply))?;
+    let _waiting = call.clock().wait();
+    let offered = answer.await.map_err(|_| gone())??;
+    call.finish(offered)
+}
+
+/// Begins a host call that costs a completion.
+fn begin(call: &CallHandle, bytes: u64) -> Result<HostCall, Fault> {
+    let call = call.begin(Interface::Completions, USE)?;
+    call.charge(bytes)?;
+    call.count_completion()?;
+    Ok(call)
+}
+
+/// Returns what fuel the child took beside its result.
+async fn complete(call: CallHandle, fuel: u64, request: ChatRequest) -> (Result<Completion, Fault>, u64) {
+    let begun = begin(&call, request.weigh()).and_then(|call| {
+        let (reply, answer) = oneshot::channel();
+        submit(&call, fuel, ChildAsk::Complete(request, reply))?;
+        Ok((call, answer))
+    });
+    let (call, answer) = match begun {
+        Ok(begun) => begun,
+        Err(fault) => return (Err(fault), 0),
+    };
+    let waiting = call.clock().wait();
+    let Ok((result, used)) = answer.await else { return (Err(gone().into()), 0) };
+    drop(waiting);
+    (result.map_err(Fault::from).and_then(|completion| call.finish(completion)), used)
+}
+
+async fn stream(call: CallHandle, fuel: u64, request: ChatRequest) -> Result<mpsc::Receiver<Chunk>, Fault> {
+    let call = begin(&call, request.weigh())?;
+    let (reply, answer) = oneshot::channel();
+    submit(&call, fuel, ChildAsk::Stream(request, reply))?;
+    let _waiting = call.clock().wait();
+    Ok(answer.await.map_err(|_| gone())??)
+}
+
+async fn embed(call: CallHandle, model: String, texts: Vec<String>) -> Result<Vec<Vec<f32>>, Fault> {
+    let call = begin(&call, texts.weigh())?;
+    if texts.len() > TEXTS_MAX {
+        return Err(Error::invalid("texts", format!("{} texts; at most {TEXTS_MAX} are allowed", texts.len())).into());
+    }
+    let (reply, answer) = oneshot::channel();
+    submit(&call, 0, ChildAsk::Embed { model, texts, reply })?;
+    let waiting = call.clock().wait();
+    let vectors = answer.await.map_err(|_| gone())??;
+    drop(waiting);
+    call.finish(vectors)
+}
+
+impl HostWithStore<State> for Host {
+    async fn models(accessor: &Accessor<State, Self>) -> Settled<Vec<wit::AvailableModel>> {
+        let model = |model: OfferedModel| wit::AvailableModel { id: model.id, name: model.name, kind: model.kind };
+        settle(models(handle(accessor)).await.map(|offered| offered.into_iter().map(model).collect()))
+    }
+
+    async fn complete(
+        accessor: &Accessor<State, Self>,
+        request: wit_request::ChatRequest,
+    ) -> Settled<wit_request::Completion> {
+        let left = fuel::left(accessor)?;
+        let (result, used) = complete(handle(accessor), left, request.into()).await;
+        fuel::take(accessor, used)?;
+        settle(result.map(Into::into))
+    }
+
+    async fn stream(
+        accessor: &Accessor<State, Self>,
+        request: wit_request::ChatRequest,
+    ) -> Settled<StreamReader<wit_request::Chunk>> {
+        let left = fuel::left(accessor)?;
+        match settle(stream(handle(accessor), left, request.into()).await)? {
+            Ok(chunks) => accessor.with(|access| chunks_to_guest(access, chunks)).map(Ok),
+            Err(error) => Ok(Err(error)),
+        }
+    }
+
+    async fn embed(accessor: &Accessor<State, Self>, model: String, texts: Vec<String>) -> Settled<Vec<Vec<f32>>> {
+        settle(embed(handle(accessor), model, texts).await)
+    }
+}
+
+impl wit::Host for State {}

@@ -1,0 +1,53 @@
+//! `config`: the plugin's own settings, and those of the server that are on the list of readable ones.
+
+use innkeeper_model::{Permission, config};
+use wasmtime::component::Accessor;
+
+use crate::bindings::innkeeper::plugin::config::{self as wit, HostWithStore};
+use crate::call::{CallHandle, Interface};
+use crate::fault::{Fault, Settled, denied, settle};
+use crate::state::{Host, State, handle};
+
+const READ: Permission = Permission::ConfigRead;
+
+async fn get(call: CallHandle, key: String) -> Result<Option<String>, Fault> {
+    let call = call.begin(Interface::Config, READ)?;
+    if !config::is_readable(&key) {
+        let mut error = denied(call.plugin(), READ);
+        error.message = "this setting is withheld from plugins; no grant changes that".to_owned();
+        return Err(error.into());
+    }
+    let found = call.store().config().get(&key).await?;
+    call.finish(found.map(|value| value.to_string()))
+}
+
+impl State {
+    fn own_settings(&self, pick: impl FnOnce(&CallHandle) -> &str) -> wasmtime::Result<String> {
+        let settings = self.call.begin_unchecked(Interface::Config).and_then(|call| {
+            let settings = pick(&call).to_owned();
+            call.finish(settings)
+        });
+        match settings {
+            Ok(settings) => Ok(settings),
+            Err(Fault::Stop(stop)) => Err(wasmtime::Error::new(stop)),
+            // While the plugin describes itself there are no settings.
+            Err(Fault::Guest(_)) => Ok("{}".to_owned()),
+        }
+    }
+}
+
+impl wit::Host for State {
+    fn valves(&mut self) -> wasmtime::Result<String> {
+        self.own_settings(|call| &call.setup().valves)
+    }
+
+    fn user_valves(&mut self) -> wasmtime::Result<String> {
+        self.own_settings(|call| &call.setup().user_valves)
+    }
+}
+
+impl HostWithStore<State> for Host {
+    async fn get(accessor: &Accessor<State, Self>, key: String) -> Settled<Option<String>> {
+        settle(get(handle(accessor), key).await)
+    }
+}

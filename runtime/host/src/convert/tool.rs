@@ -1,0 +1,54 @@
+//! Results of tools and actions.
+
+use innkeeper_model::tool;
+
+use super::all;
+use crate::bindings::innkeeper::types::{actions as wit_actions, tools as wit};
+
+impl From<tool::ToolContent> for wit::ToolContent {
+    fn from(content: tool::ToolContent) -> Self {
+        match content {
+            tool::ToolContent::Text { text } => Self::Text(text),
+            tool::ToolContent::Json { value } => Self::Json(value.to_string()),
+            tool::ToolContent::Html { html, summary } => Self::Html(wit::HtmlEmbed { html, summary }),
+            tool::ToolContent::File { id } => Self::File(id.into_string()),
+        }
+    }
+}
+
+impl From<tool::ToolResult> for wit::ToolResult {
+    fn from(result: tool::ToolResult) -> Self {
+        Self { content: all(result.content), extra: None }
+    }
+}
+
+/// A result from a guest. JSON that does not parse makes it invalid.
+pub fn result_from_guest(result: wit::ToolResult) -> Result<tool::ToolResult, serde_json::Error> {
+    Ok(tool::ToolResult { content: contents_from_guest(result.content)? })
+}
+
+/// A result of an action from a guest. JSON that does not parse makes it invalid.
+pub fn action_from_guest(result: wit_actions::ActionResult) -> Result<tool::ActionResult, serde_json::Error> {
+    let change = |change: wit_actions::MessageChange| tool::MessageChange {
+        message: change.message.into(),
+        content: change.content,
+    };
+    Ok(tool::ActionResult {
+        messages: result.messages.into_iter().map(change).collect(),
+        content: contents_from_guest(result.content)?,
+    })
+}
+
+fn contents_from_guest(contents: Vec<wit::ToolContent>) -> Result<Vec<tool::ToolContent>, serde_json::Error> {
+    let content = |content| {
+        Ok(match content {
+            wit::ToolContent::Text(text) => tool::ToolContent::Text { text },
+            wit::ToolContent::Json(json) | wit::ToolContent::Other(json) => {
+                tool::ToolContent::Json { value: serde_json::from_str(&json)? }
+            }
+            wit::ToolContent::Html(wit::HtmlEmbed { html, summary }) => tool::ToolContent::Html { html, summary },
+            wit::ToolContent::File(id) => tool::ToolContent::File { id: id.into() },
+        })
+    };
+    contents.into_iter().map(content).collect()
+}

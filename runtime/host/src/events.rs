@@ -1,0 +1,61 @@
+//! `events`: what the plugin shows to the person and asks of them.
+//! Which permission an event needs is decided in `innkeeper_model::event`, by the type on the wire.
+
+use innkeeper_model::event::{Direction, WireEvent, check};
+use wasmtime::component::Accessor;
+
+use crate::bindings::innkeeper::plugin::events::{self as wit, HostWithStore};
+use crate::call::{CallHandle, HostCall, Interface};
+use crate::convert::event::{answer_from_wire, denied_event, question_to_wire, to_wire};
+use crate::fault::{Fault, Settled, settle};
+use crate::state::{Host, State, handle};
+
+async fn emit(call: CallHandle, event: wit::Event) -> Result<(), Fault> {
+    let call = call.begin_unchecked(Interface::Events)?;
+    let event = to_wire(event)?;
+    admit(&call, &event, Direction::Emit)?;
+    call.turn().events.emit(event).await?;
+    Ok(())
+}
+
+async fn ask(call: CallHandle, question: wit::Question) -> Result<wit::Answer, Fault> {
+    let call = call.begin_unchecked(Interface::Events)?;
+    let event = question_to_wire(question)?;
+    admit(&call, &event, Direction::Call)?;
+    call.user()?;
+    let kind = event.kind.clone();
+    let answer = {
+        let _waiting = call.clock().wait();
+        call.turn().events.call(event).await?
+    };
+    let bytes = answer.to_string().len() as u64;
+    call.charge(bytes)?;
+    Ok(answer_from_wire(&kind, answer))
+}
+
+/// The one place where an event of a plugin is let through: grant, size and number.
+fn admit(call: &HostCall, event: &WireEvent, direction: Direction) -> Result<(), Fault> {
+    check(event, direction, &call.grants().get())
+        .map_err(|permission| denied_event(call.plugin(), permission, &event.kind))?;
+    let bytes = event.kind.len() as u64 + event.data.to_string().len() as u64;
+    call.count_event(bytes)?;
+    call.charge(bytes)
+}
+
+/// Lets an event through that came inside an answer: the same checks as for `emit`.
+pub fn admit_streamed(call: &CallHandle, event: &WireEvent) -> Result<(), Fault> {
+    let call = call.begin_unchecked(Interface::Events)?;
+    admit(&call, event, Direction::Emit)
+}
+
+impl HostWithStore<State> for Host {
+    async fn emit(accessor: &Accessor<State, Self>, event: wit::Event) -> Settled<()> {
+        settle(emit(handle(accessor), event).await)
+    }
+
+    async fn call(accessor: &Accessor<State, Self>, question: wit::Question) -> Settled<wit::Answer> {
+        settle(ask(handle(accessor), question).await)
+    }
+}
+
+impl wit::Host for State {}

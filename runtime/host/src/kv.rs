@@ -1,0 +1,157 @@
+//! `kv`: storage that belongs to the plugin, apart for each person and each turn, or shared by a permission of its own.
+
+use innkeeper_model::kv::{KEY_MAX, KvEntry, KvQuota, KvScope, VALUE_MAX};
+use innkeeper_model::page::{Page, PageRequest};
+use innkeeper_model::{Error, Permission};
+use wasmtime::component::Accessor;
+
+use crate::bindings::innkeeper::plugin::kv::{self as wit, HostWithStore, Scope};
+use crate::bindings::innkeeper::types::common;
+use crate::call::{CallHandle, HostCall, Interface};
+use crate::fault::{Fault, Settled, settle};
+use crate::state::{Host, State, handle};
+
+/// Seconds for which entries of a turn outlive its last write.
+const TURN_TTL: u64 = 3_600;
+
+/// Begins a host call, with the storage that a scope means for this call.
+fn begin(call: &CallHandle, scope: Scope, key: &str) -> Result<(HostCall, KvScope), Fault> {
+    let permission = if matches!(scope, Scope::Shared) { Permission::KvShared } else { Permission::Kv };
+    let call = call.begin(Interface::Kv, permission)?;
+    if key.len() > KEY_MAX || key.contains('\0') {
+        return Err(Error::invalid("key", format!("a key has 1 to {KEY_MAX} bytes and no NUL")).into());
+    }
+    let plugin = call.plugin().clone();
+    let scope = match scope {
+        Scope::User => KvScope::User(plugin, call.user()?.clone()),
+        Scope::Turn => KvScope::Turn(plugin, call.turn().id.clone()),
+        Scope::Shared => KvScope::Shared(plugin),
+    };
+    Ok((call, scope))
+}
+
+fn begin_with_key(call: &CallHandle, scope: Scope, key: &str) -> Result<(HostCall, KvScope), Fault> {
+    let begun = begin(call, scope, key)?;
+    if key.is_empty() {
+        return Err(Error::invalid("key", "a key has at least 1 byte").into());
+    }
+    Ok(begun)
+}
+
+fn check_value(call: &HostCall, value: &[u8]) -> Result<(), Fault> {
+    if value.len() > VALUE_MAX {
+        let message = format!("the value has {} bytes; at most {VALUE_MAX} are allowed", value.len());
+        return Err(Error::invalid("value", message).into());
+    }
+    call.charge(value.len() as u64)
+}
+
+fn quota(call: &HostCall) -> KvQuota {
+    KvQuota { entries: call.limits().kv_entries, bytes: call.limits().kv_bytes }
+}
+
+/// How long an entry lives: what is left for a turn goes with it.
+fn ttl(scope: &KvScope, asked: Option<u64>) -> Option<u64> {
+    match scope {
+        KvScope::Turn(..) => Some(asked.unwrap_or(TURN_TTL).min(TURN_TTL)),
+        KvScope::User(..) | KvScope::Shared(_) => asked,
+    }
+}
+
+async fn get(call: CallHandle, scope: Scope, key: String) -> Result<Option<KvEntry>, Fault> {
+    let (call, scope) = begin_with_key(&call, scope, &key)?;
+    let found = call.store().kv().get(&scope, &key).await?;
+    call.finish(found)
+}
+
+async fn set(call: CallHandle, scope: Scope, key: String, value: Vec<u8>, asked: Option<u64>) -> Result<u64, Fault> {
+    let (call, scope) = begin_with_key(&call, scope, &key)?;
+    check_value(&call, &value)?;
+    let version = call.store().kv().set(&scope, &key, &value, ttl(&scope, asked), &quota(&call)).await?;
+    call.finish(version)
+}
+
+async fn put_if(
+    call: CallHandle,
+    scope: Scope,
+    key: String,
+    value: Vec<u8>,
+    expected: Option<u64>,
+    asked: Option<u64>,
+) -> Result<u64, Fault> {
+    let (call, scope) = begin_with_key(&call, scope, &key)?;
+    check_value(&call, &value)?;
+    let version = call.store().kv().put_if(&scope, &key, &value, expected, ttl(&scope, asked), &quota(&call)).await?;
+    call.finish(version)
+}
+
+async fn increment(call: CallHandle, scope: Scope, key: String, by: i64, asked: Option<u64>) -> Result<i64, Fault> {
+    let (call, scope) = begin_with_key(&call, scope, &key)?;
+    let value = call.store().kv().increment(&scope, &key, by, ttl(&scope, asked), &quota(&call)).await?;
+    call.finish(value)
+}
+
+async fn delete(call: CallHandle, scope: Scope, key: String) -> Result<bool, Fault> {
+    let (call, scope) = begin_with_key(&call, scope, &key)?;
+    let deleted = call.store().kv().delete(&scope, &key).await?;
+    call.finish(deleted)
+}
+
+async fn keys(call: CallHandle, scope: Scope, prefix: String, page: PageRequest) -> Result<Page<String>, Fault> {
+    let (call, scope) = begin(&call, scope, &prefix)?;
+    let found = call.store().kv().keys(&scope, &prefix, &page).await?;
+    call.finish(found)
+}
+
+impl HostWithStore<State> for Host {
+    async fn get(accessor: &Accessor<State, Self>, scope: Scope, key: String) -> Settled<Option<wit::Entry>> {
+        settle(get(handle(accessor), scope, key).await.map(|found| found.map(Into::into)))
+    }
+
+    async fn set(
+        accessor: &Accessor<State, Self>,
+        scope: Scope,
+        key: String,
+        value: Vec<u8>,
+        ttl: Option<u64>,
+    ) -> Settled<u64> {
+        settle(set(handle(accessor), scope, key, value, ttl).await)
+    }
+
+    async fn put_if(
+        accessor: &Accessor<State, Self>,
+        scope: Scope,
+        key: String,
+        value: Vec<u8>,
+        expected: Option<u64>,
+        ttl: Option<u64>,
+    ) -> Settled<u64> {
+        settle(put_if(handle(accessor), scope, key, value, expected, ttl).await)
+    }
+
+    async fn increment(
+        accessor: &Accessor<State, Self>,
+        scope: Scope,
+        key: String,
+        by: i64,
+        ttl: Option<u64>,
+    ) -> Settled<i64> {
+        settle(increment(handle(accessor), scope, key, by, ttl).await)
+    }
+
+    async fn delete(accessor: &Accessor<State, Self>, scope: Scope, key: String) -> Settled<bool> {
+        settle(delete(handle(accessor), scope, key).await)
+    }
+
+    async fn keys(
+        accessor: &Accessor<State, Self>,
+        scope: Scope,
+        prefix: String,
+        page: common::Page,
+    ) -> Settled<wit::KeyPage> {
+        let found = keys(handle(accessor), scope, prefix, page.into()).await;
+        settle(found.map(|page| wit::KeyPage { keys: page.items, next: page.next }))
+    }
+}
+
+impl wit::Host for State {}

@@ -1,0 +1,67 @@
+//! `log`: the guest's lines in the operator's log. Guest text is escaped, bounded and counted.
+
+pub use crate::bindings::innkeeper::plugin::log::Level;
+use crate::bindings::innkeeper::plugin::log::Host;
+use crate::call::{CallHandle, Interface, Phase};
+use crate::fault::Fault;
+use crate::state::State;
+
+/// Longest line, in bytes before escaping.
+pub(crate) const LINE_MAX: usize = 4096;
+
+/// Most fields of a line.
+const FIELDS_MAX: usize = 16;
+
+/// Writes a line, or counts it as dropped.
+pub(crate) fn write(call: &CallHandle, level: Level, message: &str, fields: &[(String, String)]) {
+    if matches!(call.setup().phase, Phase::Describe) || !call.count_log_line() {
+        return;
+    }
+    let (plugin, id, message) = (call.plugin(), call.id(), escape(message));
+    let fields = fields.iter().take(FIELDS_MAX).map(|(name, value)| format!("{}={}", escape(name), escape(value)));
+    let fields = fields.collect::<Vec<_>>().join(" ");
+    match level {
+        Level::Trace => tracing::trace!(target: "plugin", %plugin, call = id, fields, "{message}"),
+        Level::Debug => tracing::debug!(target: "plugin", %plugin, call = id, fields, "{message}"),
+        Level::Info => tracing::info!(target: "plugin", %plugin, call = id, fields, "{message}"),
+        Level::Warn => tracing::warn!(target: "plugin", %plugin, call = id, fields, "{message}"),
+        Level::Error => tracing::error!(target: "plugin", %plugin, call = id, fields, "{message}"),
+    }
+}
+
+/// Guest text made fit for a log line or a terminal: control characters and bidirectional overrides escaped, cut to `LINE_MAX` bytes.
+pub fn escape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len().min(LINE_MAX));
+    for c in text.chars() {
+        if out.len() >= LINE_MAX {
+            out.push('…');
+            break;
+        }
+        let reorders = matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{2028}' | '\u{2029}');
+        if c.is_control() || reorders { out.extend(c.escape_default()) } else { out.push(c) }
+    }
+    out
+}
+
+impl Host for State {
+    fn log(&mut self, level: Level, message: String, fields: Vec<(String, String)>) -> wasmtime::Result<()> {
+        // Counted as a host call, so that a flood of lines ends as any flood does.
+        match self.call.begin_unchecked(Interface::Log) {
+            Ok(_counted) => write(&self.call, level, &message, &fields),
+            Err(Fault::Stop(stop)) => return Err(wasmtime::Error::new(stop)),
+            Err(Fault::Guest(_)) => {}
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn guest_text_cannot_forge_lines_or_colours() {
+        assert_eq!(escape("a\nb\u{1b}[31m\u{202e}x"), "a\\nb\\u{1b}[31m\\u{202e}x");
+        assert!(escape(&"x".repeat(100_000)).len() < LINE_MAX + 8);
+    }
+}

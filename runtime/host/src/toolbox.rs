@@ -1,0 +1,85 @@
+//! `toolbox`: tools of other plugins. The child is handed to the turn's driver; this only waits for its answer.
+
+use innkeeper_model::tool::ToolResult;
+use innkeeper_model::{Error, Permission, PluginId};
+use tokio::sync::oneshot;
+use wasmtime::component::Accessor;
+
+use crate::bindings::innkeeper::plugin::toolbox::{self as wit, HostWithStore};
+use crate::call::{CallHandle, Interface};
+use crate::fault::{Fault, Settled, settle};
+use crate::fuel;
+use crate::state::{Host, State, handle};
+use crate::turn::{ChildAsk, ChildRequest, OfferedTool};
+
+const USE: Permission = Permission::Toolbox;
+
+async fn list(call: CallHandle) -> Result<Vec<OfferedTool>, Fault> {
+    let call = call.begin(Interface::Toolbox, USE)?;
+    let (reply, answer) = oneshot::channel();
+    submit(&call, 0, ChildAsk::Tools(reply))?;
+    let _waiting = call.clock().wait();
+    let offered = answer.await.map_err(|_| gone())??;
+    call.finish(offered)
+}
+
+/// Returns what fuel the child took beside its result.
+async fn call_tool(
+    call: CallHandle,
+    fuel: u64,
+    plugin: String,
+    name: String,
+    arguments: String,
+) -> (Result<ToolResult, Fault>, u64) {
+    let begun = call.begin(Interface::Toolbox, USE).and_then(|call| {
+        call.charge(arguments.len() as u64)?;
+        let plugin = PluginId::parse(&plugin).map_err(|error| Error::invalid("plugin", error.to_string()))?;
+        let (reply, answer) = oneshot::channel();
+        submit(&call, fuel, ChildAsk::Tool { plugin, name, arguments, reply })?;
+        Ok((call, answer))
+    });
+    let (call, answer) = match begun {
+        Ok(begun) => begun,
+        Err(fault) => return (Err(fault), 0),
+    };
+    let waiting = call.clock().wait();
+    let Ok((result, used)) = answer.await else { return (Err(gone().into()), 0) };
+    drop(waiting);
+    (result.map_err(Fault::from).and_then(|result| call.finish(result)), used)
+}
+
+/// Hands a request to the turn's driver.
+pub(crate) fn submit(call: &CallHandle, fuel: u64, ask: ChildAsk) -> Result<(), Error> {
+    call.turn().children.submit(ChildRequest { caller: call.clone(), fuel, ask })
+}
+
+/// The driver dropped a request without an answer: the turn is ending.
+pub(crate) fn gone() -> Error {
+    Error::new(innkeeper_model::ErrorCode::Cancelled, "the turn ended before there was an answer")
+}
+
+impl HostWithStore<State> for Host {
+    async fn list(accessor: &Accessor<State, Self>) -> Settled<Vec<wit::AvailableTool>> {
+        let tool = |tool: OfferedTool| wit::AvailableTool {
+            plugin: tool.plugin.to_string(),
+            name: tool.name,
+            description: tool.description,
+            parameters: tool.parameters,
+        };
+        settle(list(handle(accessor)).await.map(|offered| offered.into_iter().map(tool).collect()))
+    }
+
+    async fn call(
+        accessor: &Accessor<State, Self>,
+        plugin: String,
+        name: String,
+        arguments: String,
+    ) -> Settled<wit::ToolResult> {
+        let left = fuel::left(accessor)?;
+        let (result, used) = call_tool(handle(accessor), left, plugin, name, arguments).await;
+        fuel::take(accessor, used)?;
+        settle(result.map(Into::into))
+    }
+}
+
+impl wit::Host for State {}

@@ -1,0 +1,142 @@
+//! How many bytes a value carries into a guest, near enough for a bound.
+
+use innkeeper_model::chat_request::{ChatRequest, Completion, Content, ContentPart, Media, Message};
+
+/// Bytes that a value carries, without its fixed parts.
+pub(crate) trait Weigh {
+    /// The number.
+    fn weigh(&self) -> u64;
+}
+
+/// Fixed cost of a record, so that a list of empty ones is not free.
+const RECORD: u64 = 64;
+
+impl Weigh for () {
+    fn weigh(&self) -> u64 {
+        0
+    }
+}
+
+impl Weigh for bool {
+    fn weigh(&self) -> u64 {
+        1
+    }
+}
+
+impl Weigh for u64 {
+    fn weigh(&self) -> u64 {
+        8
+    }
+}
+
+impl Weigh for i64 {
+    fn weigh(&self) -> u64 {
+        8
+    }
+}
+
+impl Weigh for f32 {
+    fn weigh(&self) -> u64 {
+        4
+    }
+}
+
+impl Weigh for String {
+    fn weigh(&self) -> u64 {
+        self.len() as u64
+    }
+}
+
+impl<T: Weigh> Weigh for Option<T> {
+    fn weigh(&self) -> u64 {
+        self.as_ref().map_or(0, Weigh::weigh)
+    }
+}
+
+impl<A: Weigh, B: Weigh> Weigh for (A, B) {
+    fn weigh(&self) -> u64 {
+        self.0.weigh() + self.1.weigh()
+    }
+}
+
+impl<T: Weigh> Weigh for Vec<T> {
+    fn weigh(&self) -> u64 {
+        self.iter().map(Weigh::weigh).sum()
+    }
+}
+
+impl<T: Weigh> Weigh for innkeeper_model::page::Page<T> {
+    fn weigh(&self) -> u64 {
+        self.items.weigh() + self.next.weigh()
+    }
+}
+
+macro_rules! weigh {
+    ($($type:ty: $($field:ident)*;)*) => {$(
+        impl Weigh for $type {
+            fn weigh(&self) -> u64 {
+                RECORD $(+ self.$field.weigh())*
+            }
+        }
+    )*};
+}
+
+weigh! {
+    innkeeper_model::user::User: name username email profile_image_url bio timezone status_emoji status_message;
+    innkeeper_model::chat::Chat: title folder tags version;
+    innkeeper_model::chat_message::StoredMessage: role content files sources embeds status_history error version extra;
+    innkeeper_model::file::File: name content_type hash;
+    innkeeper_model::memory::Memory: content kind version;
+    innkeeper_model::chat_request::Usage: extra;
+    innkeeper_model::chat_request::ToolCall: id name arguments extra;
+    crate::turn::OfferedTool: name description parameters;
+    crate::turn::OfferedModel: id name kind;
+    Message: role content name tool_call_id tool_calls extra;
+    ChatRequest: model messages params extra;
+    Completion: id model message finish_reason usage extra;
+}
+
+impl Weigh for innkeeper_model::kv::KvEntry {
+    fn weigh(&self) -> u64 {
+        RECORD + self.key.weigh() + self.value.len() as u64
+    }
+}
+
+impl Weigh for Content {
+    fn weigh(&self) -> u64 {
+        match self {
+            Self::Text(text) | Self::Other(text) => text.weigh(),
+            Self::Parts(parts) => parts.weigh(),
+        }
+    }
+}
+
+impl Weigh for ContentPart {
+    fn weigh(&self) -> u64 {
+        RECORD
+            + match self {
+                Self::Text { text, extra } => text.weigh() + extra.weigh(),
+                Self::Image { image: Media::Url(text) | Media::Other(text), extra, .. } => text.weigh() + extra.weigh(),
+                Self::Image { image: Media::Blob(blob), extra, .. } => blob.id.weigh() + extra.weigh(),
+                Self::Other(text) => text.weigh(),
+            }
+    }
+}
+
+impl Weigh for innkeeper_model::tool::ToolContent {
+    fn weigh(&self) -> u64 {
+        RECORD
+            + match self {
+                Self::Text { text } => text.weigh(),
+                Self::Json { value } => value.to_string().weigh(),
+                Self::Html { html, summary } => html.weigh() + summary.weigh(),
+                Self::File { id } => id.as_str().len() as u64,
+            }
+    }
+}
+
+impl Weigh for innkeeper_model::tool::ToolResult {
+    fn weigh(&self) -> u64 {
+        RECORD + self.content.weigh()
+    }
+}

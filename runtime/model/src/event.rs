@@ -1,0 +1,148 @@
+//! Events as they go on the wire, and which permission each type needs. This is the one place that decides.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::permission::{Grants, Permission};
+
+/// An event: `{"type": …, "data": …}`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct WireEvent {
+    /// The type's name.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Its data.
+    #[serde(default)]
+    pub data: Value,
+}
+
+impl WireEvent {
+    /// An event.
+    pub fn new(kind: impl Into<String>, data: Value) -> Self {
+        Self { kind: kind.into(), data }
+    }
+}
+
+/// Which way an event goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// Shown.
+    Emit,
+    /// Asked, and an answer awaited.
+    Call,
+}
+
+/// Whether a plugin may send an event; decided by the type's name on the wire alone, whatever case of the contract it came in.
+/// Returns the permission that is missing.
+pub fn check(event: &WireEvent, direction: Direction, grants: &Grants) -> Result<(), Permission> {
+    let need = |permission| if grants.get(permission).is_some() { Ok(()) } else { Err(permission) };
+    need(match direction {
+        Direction::Emit => Permission::EventsEmit,
+        Direction::Call => Permission::EventsCall,
+    })?;
+    // Names are compared without regard to case and surrounding blanks, so that a client which is lenient about them gains a plugin nothing.
+    let kind = event.kind.trim().to_ascii_lowercase();
+    if kind == "execute" || kind.starts_with("execute:") {
+        return need(Permission::EventsScript);
+    }
+    let known = match direction {
+        Direction::Emit => EMITTED.contains(&kind.as_str()),
+        Direction::Call => CALLED.contains(&kind.as_str()),
+    };
+    if known && kind == event.kind {
+        return if shows_html(&kind, &event.data) { need(Permission::EventsHtml) } else { Ok(()) };
+    }
+    let grant = grants.get(Permission::EventsOther).ok_or(Permission::EventsOther)?;
+    if grant.event_types.iter().any(|allowed| *allowed == event.kind) { Ok(()) } else { Err(Permission::EventsOther) }
+}
+
+/// Types that `events.emit` alone allows.
+const EMITTED: &[&str] = &[
+    "status",
+    "message",
+    "chat:message:delta",
+    "replace",
+    "chat:message",
+    "files",
+    "chat:message:files",
+    "embeds",
+    "chat:message:embeds",
+    "source",
+    "citation",
+    "notification",
+    "chat:title",
+    "chat:message:follow_ups",
+    "chat:message:error",
+];
+
+/// Types that `events.call` alone allows.
+const CALLED: &[&str] = &["confirmation", "input", "request:user_input"];
+
+/// Whether an event puts a document into the person's page.
+/// Embeds are addresses or HTML, and an address may be a `data:` or `javascript:` one, so only plain `https:` and `http:` addresses and paths are not HTML.
+fn shows_html(kind: &str, data: &Value) -> bool {
+    if kind != "embeds" && kind != "chat:message:embeds" {
+        return false;
+    }
+    let address = |text: &str| {
+        let text = text.trim();
+        let plain = text.starts_with("https://") || text.starts_with("http://") || (text.starts_with('/') && !text.starts_with("//"));
+        plain && !text.contains(['<', '>', '"', '\'', '\n', '\r'])
+    };
+    match data.get("embeds") {
+        Some(Value::Array(items)) => !items.iter().all(|item| item.as_str().is_some_and(address)),
+        _ => true,
+    }
+}
+
+/// Types that are kept in the message, in chats of ours.
+pub fn is_persisted(kind: &str) -> bool {
+    matches!(kind, "status" | "message" | "replace" | "files" | "embeds" | "source" | "citation")
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test may panic")]
+mod tests {
+    use super::*;
+    use crate::permission::Grant;
+    use serde_json::json;
+
+    fn grants(permissions: &[Permission]) -> Grants {
+        permissions.iter().fold(Grants::default(), |grants, &permission| grants.with(permission))
+    }
+
+    #[test]
+    fn script_needs_its_own_permission_in_every_spelling() {
+        let mut everything_else = grants(&[Permission::EventsEmit, Permission::EventsCall, Permission::EventsHtml]);
+        let types = ["execute", "Execute", " execute ", "execute:python", "EXECUTE:tool"];
+        let event_types = types.iter().map(|kind| (*kind).to_owned()).collect();
+        everything_else.0.insert(Permission::EventsOther, Grant { event_types, ..Grant::default() });
+        for kind in types {
+            let event = WireEvent::new(kind, json!({"code": "1"}));
+            for direction in [Direction::Emit, Direction::Call] {
+                assert_eq!(check(&event, direction, &everything_else), Err(Permission::EventsScript), "{kind}");
+            }
+        }
+    }
+
+    #[test]
+    fn html_needs_its_own_permission() {
+        let emit = grants(&[Permission::EventsEmit]);
+        let html = |items: Value| check(&WireEvent::new("embeds", json!({"embeds": items})), Direction::Emit, &emit);
+        assert_eq!(html(json!(["https://example.org/a", "/files/1"])), Ok(()));
+        for bad in [json!(["<b>"]), json!(["data:text/html,x"]), json!(["javascript:x"]), json!(["//evil"]), json!([1]), json!("x")] {
+            assert_eq!(html(bad.clone()), Err(Permission::EventsHtml), "{bad}");
+        }
+    }
+
+    #[test]
+    fn unknown_types_need_a_grant_that_lists_them() {
+        let mut some = grants(&[Permission::EventsEmit]);
+        let event = WireEvent::new("terminal:open", Value::Null);
+        assert_eq!(check(&event, Direction::Emit, &some), Err(Permission::EventsOther));
+        some.0.insert(Permission::EventsOther, Grant { event_types: vec!["other".into()], ..Grant::default() });
+        assert_eq!(check(&event, Direction::Emit, &some), Err(Permission::EventsOther));
+        some.0.insert(Permission::EventsOther, Grant { event_types: vec!["terminal:open".into()], ..Grant::default() });
+        assert_eq!(check(&event, Direction::Emit, &some), Ok(()));
+    }
+}

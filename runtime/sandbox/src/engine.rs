@@ -1,0 +1,92 @@
+//! The engine: one for all plugins, with everything off that plugins do not need.
+//!
+//! The pool's numbers are measured: keeping memory resident with `pagemap_scan` is what makes fresh instances cheap on several threads.
+
+use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig, Strategy};
+
+/// How the engine is made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EngineOptions {
+    /// Instances that live at once, idle ones included. Each takes address space and, while it waits, about 66 KiB of memory.
+    pub instances: u32,
+    /// Largest memory of any plugin, in bytes; limits of plugins stay below.
+    pub max_memory: usize,
+    /// WebAssembly stack of a call, in bytes.
+    pub stack: usize,
+}
+
+impl Default for EngineOptions {
+    fn default() -> Self {
+        Self { instances: 1_000, max_memory: 512 << 20, stack: 512 << 10 }
+    }
+}
+
+/// How much fuel a guest uses between two points at which it lets others run: about 80 µs.
+pub const FUEL_YIELD: u64 = 1_000_000;
+
+/// Stack of the host on the same fiber, in bytes: drivers and decoders run there.
+const HOST_STACK: usize = 1 << 20;
+/// Core instances, memories and tables that the pool holds for each component instance.
+const PER_COMPONENT: u32 = 4;
+/// Bytes of a memory that stay in place when its slot is reused.
+const KEEP_RESIDENT: usize = 2 << 20;
+
+/// Makes the engine, from a pool if the address space is there for one, else on demand.
+pub(crate) fn engine(options: &EngineOptions) -> wasmtime::Result<Engine> {
+    match Engine::new(config(options).allocation_strategy(pool(options))) {
+        Ok(engine) => Ok(engine),
+        Err(error) => {
+            tracing::warn!(%error, "no address space for a pool of {} instances; allocating on demand, which is slower", options.instances);
+            Engine::new(&config(options))
+        }
+    }
+}
+
+/// An engine that only compiles; its machine code fits `engine` of the same options.
+pub(crate) fn compiler(options: &EngineOptions) -> wasmtime::Result<Engine> {
+    Engine::new(&config(options))
+}
+
+fn config(options: &EngineOptions) -> Config {
+    let mut config = Config::new();
+    config
+        .strategy(Strategy::Cranelift)
+        .cranelift_opt_level(OptLevel::Speed)
+        .consume_fuel(true)
+        .max_wasm_stack(options.stack)
+        .async_stack_size(options.stack + HOST_STACK)
+        .wasm_component_model(true)
+        .wasm_component_model_async(true)
+        .wasm_component_model_threading(false)
+        .wasm_component_model_error_context(false)
+        .wasm_component_model_gc(false)
+        .wasm_component_model_memory64(false)
+        .wasm_gc(false)
+        .wasm_memory64(false)
+        .wasm_stack_switching(false)
+        .wasm_custom_page_sizes(false)
+        .wasm_wide_arithmetic(false)
+        .wasm_relaxed_simd(false);
+    config
+}
+
+fn pool(options: &EngineOptions) -> InstanceAllocationStrategy {
+    let most = options.instances.saturating_mul(PER_COMPONENT);
+    let mut pool = PoolingAllocationConfig::new();
+    pool.total_component_instances(options.instances)
+        .total_stacks(options.instances)
+        .total_core_instances(most)
+        .total_memories(options.instances.saturating_mul(2))
+        .total_tables(most)
+        .max_core_instances_per_component(32)
+        .max_memories_per_component(8)
+        .max_tables_per_component(32)
+        .max_component_instance_size(1 << 20)
+        .max_core_instance_size(1 << 20)
+        .max_memory_size(options.max_memory)
+        .linear_memory_keep_resident(KEEP_RESIDENT)
+        .table_keep_resident(64 << 10)
+        .max_unused_warm_slots(256)
+        .pagemap_scan(Enabled::Auto);
+    InstanceAllocationStrategy::Pooling(pool)
+}

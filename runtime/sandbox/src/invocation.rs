@@ -1,0 +1,373 @@
+//! One instance and the calls on it. It owns the store, so that whatever ends the call also ends what the guest had in flight.
+//!
+//! Deadlines are raced against the guest from outside its event loop. A trap, a cut or a limit retires the instance:
+//! nothing is ever called on it again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use innkeeper_host::clocks::{Allowance, CallClock};
+use innkeeper_host::{CallHandle, CallSetup, State};
+use innkeeper_model::PluginError;
+use innkeeper_model::limits::Limits;
+use innkeeper_model::receipt::{Background, Outcome, Receipt, Usage};
+use innkeeper_model::time::UnixNanos;
+use tokio::sync::oneshot;
+use wasmtime::component::{Accessor, Instance};
+use wasmtime::{AsContextMut, Store};
+
+use crate::admission::Permit;
+use crate::engine::FUEL_YIELD;
+use crate::error::CallError;
+use crate::exports::{Answer, Ask, Rest};
+use crate::plugin::LoadedPlugin;
+
+/// An instance of a plugin with its store, for one principal and one turn.
+pub struct Invocation {
+    store: Store<State>,
+    instance: Instance,
+    plugin: Arc<LoadedPlugin>,
+    call: CallHandle,
+    export: &'static str,
+    started_at: UnixNanos,
+    fuel: u64,
+    retired: Option<Outcome>,
+    // Declared last and so dropped last: the slot is free only when the instance is gone.
+    _permit: Permit,
+}
+
+/// Where a call's result arrives, before its background work ends. It fails where the call was dropped.
+pub type Delivery = oneshot::Receiver<Result<Answer, CallError>>;
+
+/// What a call may take, beyond its limits block.
+#[derive(Clone, Copy, Debug)]
+pub struct Budget {
+    /// Fuel in all; for a child at most what its caller has left.
+    pub fuel: u64,
+    /// Active time in all.
+    pub active: Duration,
+    /// Waiting time in all.
+    pub waiting: Duration,
+}
+
+impl Budget {
+    /// What the limits say for a request of `body_bytes`.
+    pub fn new(limits: &Limits, body_bytes: u64) -> Self {
+        let for_body = limits.fuel_per_kib.saturating_mul(body_bytes.div_ceil(1024));
+        Self {
+            fuel: limits.fuel.saturating_add(for_body),
+            active: Duration::from_millis(limits.active),
+            waiting: Duration::from_millis(limits.waiting),
+        }
+    }
+
+    /// The smaller of both in each respect.
+    pub fn within(self, other: Self) -> Self {
+        Self {
+            fuel: self.fuel.min(other.fuel),
+            active: self.active.min(other.active),
+            waiting: self.waiting.min(other.waiting),
+        }
+    }
+}
+
+impl Invocation {
+    /// Makes an instance. Start functions of the guest run here, under the call's limits.
+    /// Fails with the receipt of what was used.
+    pub(crate) async fn new(
+        plugin: Arc<LoadedPlugin>,
+        setup: CallSetup,
+        budget: Budget,
+        permit: Permit,
+        started_at: UnixNanos,
+    ) -> Result<Self, (CallError, Receipt)> {
+        let allowance = Allowance { active_name: "active", active: budget.active, waiting: budget.waiting };
+        let call = CallHandle::new(setup, Arc::new(CallClock::start(allowance)));
+        let export = "instantiate";
+        let mut store = match store(&plugin, &call, budget.fuel) {
+            Ok(store) => store,
+            Err(error) => {
+                let error = CallError::from_wasmtime(error);
+                let receipt = receipt(&call, export, started_at, error.outcome(), Usage::default(), None);
+                return Err((error, receipt));
+            }
+        };
+        let made = bounded(&call, async { plugin.pre.instantiate_async(&mut store).await }).await;
+        match made {
+            Ok(instance) => Ok(Self {
+                store,
+                instance,
+                plugin,
+                call,
+                export,
+                started_at,
+                fuel: budget.fuel,
+                retired: None,
+                _permit: permit,
+            }),
+            Err(error) => {
+                let used = call.usage(budget.fuel.saturating_sub(store.get_fuel().unwrap_or(0)));
+                let receipt = receipt(&call, export, started_at, error.outcome(), used, None);
+                Err((error, receipt))
+            }
+        }
+    }
+
+    /// The call's handle.
+    pub fn call(&self) -> &CallHandle {
+        &self.call
+    }
+
+    /// Whether the instance can be called again.
+    pub fn is_usable(&self) -> bool {
+        self.retired.is_none()
+    }
+
+    /// Asks the plugin to describe itself.
+    pub(crate) async fn describe(mut self) -> Result<innkeeper_model::manifest::RawManifest, CallError> {
+        let (plugin, instance) = (Arc::clone(&self.plugin), self.instance);
+        bounded(&self.call, plugin.exports.describe(&mut self.store, &instance)).await
+    }
+
+    /// Calls a hook and keeps the instance for the next one. The whole call's budget goes on; each hook has a deadline of its own besides.
+    pub async fn hook(&mut self, ask: Ask) -> Result<Answer, CallError> {
+        if self.retired.is_some() {
+            return Err(CallError::Trap("the instance was retired by an earlier failure".to_owned()));
+        }
+        self.export = ask.export();
+        let deadline = Duration::from_millis(self.call.limits().hook);
+        let (plugin, instance) = (Arc::clone(&self.plugin), self.instance);
+        let store = &mut self.store;
+        let run = bounded(&self.call, async move {
+            store.run_concurrent(async |accessor| plugin.exports.ask(accessor, &instance, ask).await).await?
+        });
+        let result = match tokio::time::timeout(deadline, run).await {
+            Ok(Ok(Ok((answer, _rest)))) => return Ok(answer),
+            Ok(Ok(Err(error))) => return Err(CallError::Plugin(error)),
+            Ok(Err(error)) => error,
+            Err(_) => CallError::Limit("hook"),
+        };
+        self.retired = Some(result.outcome());
+        Err(result)
+    }
+
+    /// Asks, and lets background work go on after the answer was delivered. The future drives everything and ends with the receipt;
+    /// dropping it ends the call.
+    pub fn start(mut self, ask: Ask) -> (Delivery, impl Future<Output = Receipt> + Send + 'static) {
+        let (deliver, delivery) = oneshot::channel();
+        self.export = ask.export();
+        (delivery, self.drive(Some(ask), Some(deliver)))
+    }
+
+    /// Ends a kept instance: lets background work of its hooks go on, then makes the receipt. `outcome` is the turn's view of the hooks.
+    pub fn finish(self) -> impl Future<Output = Receipt> + Send + 'static {
+        self.drive(None, None)
+    }
+
+    async fn drive(mut self, ask: Option<Ask>, deliver: Option<oneshot::Sender<Result<Answer, CallError>>>) -> Receipt {
+        if let Some(outcome) = self.retired.take() {
+            let used = self.call.usage(self.fuel_used(self.fuel));
+            return receipt(&self.call, self.export, self.started_at, outcome, used, None);
+        }
+        let progress = Progress { call: self.call.clone(), fuel: self.fuel, deliver, delivered: None };
+        let progress = std::sync::Mutex::new(progress);
+        let (plugin, instance) = (Arc::clone(&self.plugin), self.instance);
+        let ended = {
+            let (store, progress) = (&mut self.store, &progress);
+            bounded(&self.call, async move {
+                store
+                    .run_concurrent(async |accessor| serve(accessor, &plugin, &instance, ask, progress).await)
+                    .await?
+            })
+            .await
+        };
+        let Progress { deliver, delivered, .. } =
+            progress.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let left = self.store.get_fuel().unwrap_or(0);
+        match delivered {
+            // The result was out: whatever came later is background work.
+            Some((outcome, used, background_fuel)) => {
+                let background = background_fuel.map(|fuel| Background {
+                    outcome: ended.as_ref().err().map_or(Outcome::Ok, CallError::outcome),
+                    used: since(self.call.usage(used.fuel.saturating_add(fuel.saturating_sub(left))), &used),
+                });
+                receipt(&self.call, self.export, self.started_at, outcome, used, background)
+            }
+            None => {
+                let error = ended.err().unwrap_or(CallError::Internal);
+                let used = self.call.usage(self.fuel.saturating_sub(left));
+                let outcome = error.outcome();
+                if let Some(deliver) = deliver {
+                    // Nobody listens where the caller has gone.
+                    let _ = deliver.send(Err(error));
+                }
+                receipt(&self.call, self.export, self.started_at, outcome, used, None)
+            }
+        }
+    }
+
+    fn fuel_used(&self, of: u64) -> u64 {
+        of.saturating_sub(self.store.get_fuel().unwrap_or(0))
+    }
+}
+
+/// How far a driven call has come; read after the guest's event loop has ended, in whatever way.
+struct Progress {
+    call: CallHandle,
+    fuel: u64,
+    deliver: Option<oneshot::Sender<Result<Answer, CallError>>>,
+    /// Outcome and usage up to delivery, and the fuel that background work got.
+    delivered: Option<(Outcome, Usage, Option<u64>)>,
+}
+
+impl Progress {
+    fn deliver(&mut self, result: Result<Answer, PluginError>) {
+        if let Some(deliver) = self.deliver.take() {
+            // Nobody listens where the caller has gone; the call is about to be dropped then.
+            let _ = deliver.send(result.map_err(CallError::Plugin));
+        }
+    }
+}
+
+async fn serve(
+    accessor: &Accessor<State>,
+    plugin: &LoadedPlugin,
+    instance: &Instance,
+    ask: Option<Ask>,
+    progress: &std::sync::Mutex<Progress>,
+) -> wasmtime::Result<()> {
+    let lock = || progress.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let (outcome, rest) = match ask {
+        None => (Outcome::Ok, None),
+        Some(ask) => match plugin.exports.ask(accessor, instance, ask).await? {
+            Ok((answer, rest)) => {
+                lock().deliver(Ok(answer));
+                (Outcome::Ok, rest)
+            }
+            Err(error) => {
+                let outcome = CallError::Plugin(error.clone()).outcome();
+                lock().deliver(Err(error));
+                (outcome, None)
+            }
+        },
+    };
+    streamed(rest).await?;
+    begin_background(accessor, &lock, outcome)?;
+    std::future::poll_fn(|cx| accessor.poll_no_interesting_tasks(cx)).await;
+    Ok(())
+}
+
+/// Waits until a stream that the answer holds has been written to its end.
+async fn streamed(rest: Rest) -> wasmtime::Result<()> {
+    match rest {
+        Some(rest) => match rest.await {
+            Ok(fault) => Err(wasmtime::Error::new(CallError::from(fault))),
+            // Dropped without a word: a proper end.
+            Err(_) => Ok(()),
+        },
+        None => Ok(()),
+    }
+}
+
+/// Closes the delivered part's accounts. Where tasks of the guest go on, they get fuel and time of their own.
+fn begin_background<'a>(
+    accessor: &Accessor<State>,
+    lock: &impl Fn() -> std::sync::MutexGuard<'a, Progress>,
+    outcome: Outcome,
+) -> wasmtime::Result<()> {
+    let mut waker = std::task::Context::from_waker(std::task::Waker::noop());
+    let goes_on = accessor.poll_no_interesting_tasks(&mut waker).is_pending();
+    let mut progress = lock();
+    let limits = Arc::clone(progress.call.limits());
+    accessor.with(|mut access| {
+        let mut store = access.as_context_mut();
+        let used = progress.call.usage(progress.fuel.saturating_sub(store.get_fuel()?));
+        if goes_on {
+            store.set_fuel(limits.background_fuel)?;
+            let time = Duration::from_millis(limits.background);
+            progress.call.clock().restart(Allowance { active_name: "background", active: time, waiting: time });
+        }
+        progress.delivered = Some((outcome, used, goes_on.then_some(limits.background_fuel)));
+        Ok(())
+    })
+}
+
+/// Runs the guest until it ends, a clock runs out, or somebody ends the call.
+async fn bounded<R>(call: &CallHandle, run: impl Future<Output = wasmtime::Result<R>>) -> Result<R, CallError> {
+    let ended = async {
+        tokio::select! {
+            () = call.turn().cancel.cancelled() => {}
+            () = call.grants().ended().cancelled() => {}
+        }
+    };
+    tokio::select! {
+        biased;
+        result = run => result.map_err(CallError::from_wasmtime),
+        limit = call.clock().expired() => Err(CallError::Limit(limit)),
+        () = ended => Err(CallError::Cancelled),
+    }
+}
+
+/// A store with every limit set before any code of the guest runs.
+fn store(plugin: &LoadedPlugin, call: &CallHandle, fuel: u64) -> wasmtime::Result<Store<State>> {
+    let limits = Arc::clone(call.limits());
+    let mut store = Store::new(plugin.pre.engine(), State::new(call.clone()));
+    store.limiter(|state| &mut state.limiter);
+    store.set_fuel(fuel)?;
+    store.fuel_async_yield_interval(Some(FUEL_YIELD))?;
+    store.set_hostcall_fuel(usize::try_from(limits.transfer).unwrap_or(usize::MAX));
+    let handles = usize::try_from(limits.handles).unwrap_or(usize::MAX);
+    store.set_max_component_handles(handles);
+    if let Some(table) = store.concurrent_resource_table() {
+        table.set_max_capacity(handles);
+    }
+    Ok(store)
+}
+
+fn receipt(
+    call: &CallHandle,
+    export: &str,
+    started_at: UnixNanos,
+    outcome: Outcome,
+    delivered: Usage,
+    background: Option<Background>,
+) -> Receipt {
+    let setup = call.setup();
+    Receipt {
+        id: setup.id.clone(),
+        turn: setup.turn.id.clone(),
+        parent: setup.parent.clone(),
+        plugin: setup.plugin.clone(),
+        revision: setup.revision,
+        export: export.to_owned(),
+        user: setup.turn.principal.user().cloned(),
+        started_at,
+        outcome,
+        delivered,
+        background,
+    }
+}
+
+/// What was used after `before`. Clocks start anew in the background; peaks do not.
+fn since(total: Usage, before: &Usage) -> Usage {
+    let minus = |totals: std::collections::BTreeMap<String, u64>, before: &std::collections::BTreeMap<String, u64>| {
+        let less = |(name, count): (String, u64)| {
+            let count = count.saturating_sub(before.get(&name).copied().unwrap_or(0));
+            (count > 0).then_some((name, count))
+        };
+        totals.into_iter().filter_map(less).collect()
+    };
+    Usage {
+        fuel: total.fuel.saturating_sub(before.fuel),
+        host_calls: minus(total.host_calls, &before.host_calls),
+        host_bytes: minus(total.host_bytes, &before.host_bytes),
+        rows: total.rows.saturating_sub(before.rows),
+        events: total.events.saturating_sub(before.events),
+        log_lines: total.log_lines.saturating_sub(before.log_lines),
+        log_lines_dropped: total.log_lines_dropped.saturating_sub(before.log_lines_dropped),
+        chunks: total.chunks.saturating_sub(before.chunks),
+        active_us: total.active_us,
+        waiting_us: total.waiting_us,
+        peak_memory: total.peak_memory,
+    }
+}

@@ -1,0 +1,182 @@
+//! Keys for HTTP clients: 256 random bits, shown once, kept as a hash.
+//! Open WebUI's own `api_key` table holds clear keys and is not used.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use innkeeper_model::UserId;
+use innkeeper_model::time::UnixSeconds;
+use innkeeper_model::user::User;
+use rand::TryRngCore;
+use rand::rngs::OsRng;
+use sea_query::{Expr, ExprTrait, JoinType, Order, Query};
+use subtle::ConstantTimeEq;
+use uuid::Uuid;
+
+use crate::authority::ADMITTED;
+use crate::error::StoreError;
+use crate::names::{can_name, clean};
+use crate::pool::{Row, Tx};
+use crate::store::Store;
+use crate::{counter, transaction, users};
+
+/// What every key begins with, so that one that leaked is recognised.
+const PREFIX: &str = "ik_";
+/// Bytes of a secret in base64.
+const SECRET_LENGTH: usize = 43;
+
+/// Id of a key; no secret.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ApiKeyId(String);
+
+impl ApiKeyId {
+    /// Takes any text as an id.
+    pub fn new(id: impl Into<String>) -> Self {
+        Self(id.into())
+    }
+
+    /// The id's text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Display for ApiKeyId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A key without its secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ApiKey {
+    /// Which.
+    pub id: ApiKeyId,
+    /// Whose.
+    pub user: UserId,
+    /// What its owner calls it.
+    pub name: String,
+    /// Made.
+    pub created_at: UnixSeconds,
+}
+
+/// Keys for HTTP clients.
+#[derive(Clone, Debug)]
+pub struct ApiKeys {
+    pub(crate) store: Store,
+}
+
+impl ApiKeys {
+    /// Makes a key for a person who was admitted; the secret is returned this once.
+    ///
+    /// # Errors
+    /// `NotFound` for nobody or somebody who is pending, `Invalid` for a name of more than 255 bytes,
+    /// `Storage` where the system gives no random bytes.
+    pub async fn create(&self, user: &UserId, name: &str) -> Result<(ApiKey, String), StoreError> {
+        let name = clean(name).trim().to_owned();
+        if name.is_empty() || name.len() > 255 {
+            return Err(StoreError::Invalid("a key's name needs 1 to 255 bytes".to_owned()));
+        }
+        if !can_name(user.as_str()) {
+            return Err(StoreError::NotFound("person"));
+        }
+        let mut bytes = [0_u8; 32];
+        OsRng.try_fill_bytes(&mut bytes).map_err(std::io::Error::other)?;
+        let secret = format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(bytes));
+        let id = ApiKeyId(Uuid::new_v4().to_string());
+        let key = ApiKey { id, user: user.clone(), name, created_at: self.store.now() };
+        let owner = Query::select()
+            .exprs([
+                Expr::val(key.id.as_str()),
+                Expr::col(("user", "id")),
+                Expr::val(key.name.as_str()),
+                Expr::val(hash(&secret)),
+                Expr::val(key.created_at),
+            ])
+            .from("user")
+            .and_where(Expr::col(("user", "id")).eq(user.as_str()))
+            .and_where(Expr::col(("user", "role")).is_in(ADMITTED))
+            .take();
+        let insert = Query::insert()
+            .into_table("innkeeper_api_key")
+            .columns(["id", "user_id", "name", "hash", "created_at"])
+            .select_from(owner)
+            .map_err(|error| StoreError::Invalid(error.to_string()))?
+            .take();
+        match self.store.db().execute(&insert).await? {
+            0 => Err(StoreError::NotFound("person")),
+            _ => Ok((key, secret)),
+        }
+    }
+
+    /// The key and the person that a secret stands for; none for a secret that is unknown or revoked, and for a person
+    /// who is pending or gone. One statement.
+    pub async fn verify(&self, secret: &str) -> Result<Option<(ApiKeyId, User)>, StoreError> {
+        // Anything else cannot be a key, and need not reach the database.
+        if secret.strip_prefix(PREFIX).is_none_or(|random| random.len() != SECRET_LENGTH) {
+            return Ok(None);
+        }
+        let hash = hash(secret);
+        let mut select = Query::select()
+            .columns(users::COLUMNS.map(|column| ("user", column)))
+            .expr_as(Expr::col(("innkeeper_api_key", "id")), "key_id")
+            .expr_as(Expr::col(("innkeeper_api_key", "hash")), "key_hash")
+            .from("innkeeper_api_key")
+            .join(JoinType::InnerJoin, "user", Expr::col(("user", "id")).equals(("innkeeper_api_key", "user_id")))
+            .and_where(Expr::col(("innkeeper_api_key", "hash")).eq(hash.as_str()))
+            .and_where(Expr::col(("user", "role")).is_in(ADMITTED))
+            .take();
+        let found = self.store.db().fetch_optional(&mut select, |row| {
+            Ok((ApiKeyId(row.text("key_id")?), users::read(row)?, row.text("key_hash")?))
+        });
+        // The index finds a hash, not a secret, so its timing tells nothing; this guards against a server that compares loosely.
+        let same = |stored: &str| bool::from(stored.as_bytes().ct_eq(hash.as_bytes()));
+        Ok(found.await?.filter(|(_, _, stored)| same(stored)).map(|(id, user, _)| (id, user)))
+    }
+
+    /// Keys of a person, or all, oldest first.
+    pub async fn list(&self, user: Option<&UserId>) -> Result<Vec<ApiKey>, StoreError> {
+        let mut select = Query::select()
+            .columns(["id", "user_id", "name", "created_at"])
+            .from("innkeeper_api_key")
+            .order_by("created_at", Order::Asc)
+            .order_by("id", Order::Asc)
+            .take();
+        if let Some(user) = user {
+            select.and_where(Expr::col("user_id").eq(clean(user.as_str()).as_ref()));
+        }
+        self.store.db().fetch_all(&mut select, 10_000, read).await
+    }
+
+    /// Ends a key; false where there is none of that id.
+    pub async fn revoke(&self, id: &ApiKeyId) -> Result<bool, StoreError> {
+        if !can_name(id.as_str()) {
+            return Ok(false);
+        }
+        let mut tx = self.store.db().begin().await?;
+        let outcome = delete(&mut tx, id).await;
+        transaction::end(tx, outcome).await
+    }
+}
+
+async fn delete(tx: &mut Tx, id: &ApiKeyId) -> Result<bool, StoreError> {
+    let delete = Query::delete().from_table("innkeeper_api_key").and_where(Expr::col("id").eq(id.as_str())).take();
+    if tx.execute(&delete).await? == 0 {
+        return Ok(false);
+    }
+    counter::bump(tx, counter::GENERATION).await?;
+    Ok(true)
+}
+
+/// What is kept of a secret. It has 256 random bits, so a fast hash without salt is enough.
+fn hash(secret: &str) -> String {
+    blake3::hash(secret.as_bytes()).to_hex().to_string()
+}
+
+fn read(row: &Row<'_>) -> Result<ApiKey, StoreError> {
+    Ok(ApiKey {
+        id: ApiKeyId(row.text("id")?),
+        user: UserId::new(row.text("user_id")?),
+        name: row.text("name")?,
+        created_at: row.int("created_at")?,
+    })
+}

@@ -1,0 +1,138 @@
+//! Messages of chats. Each is kept twice, as upstream keeps it: as a row of `chat_message` with the id
+//! `{chat}-{message}`, and in the document of its chat. Reading uses the rows alone.
+
+use innkeeper_model::authority::Authority;
+use innkeeper_model::chat_message::{MessageUpdate, NewMessage, StoredMessage};
+use innkeeper_model::event::WireEvent;
+use innkeeper_model::page::{Page, PageRequest};
+use innkeeper_model::{ChatId, MessageId};
+use sea_query::{Expr, ExprTrait, JoinType, Order, Query, SelectStatement};
+
+use crate::authority::Access;
+use crate::chats::one;
+use crate::cursor;
+use crate::error::StoreError;
+use crate::names::{can_name, clean};
+use crate::store::Store;
+
+mod append;
+mod branch;
+mod change;
+mod events;
+mod row;
+
+pub use branch::BRANCH_MAX;
+
+/// Messages of chats.
+#[derive(Clone, Debug)]
+pub struct ChatMessages {
+    pub(crate) store: Store,
+}
+
+impl ChatMessages {
+    /// One message, if the authority reaches its chat.
+    pub async fn get(&self, authority: &Authority, chat: &ChatId, id: &MessageId) -> Result<Option<StoredMessage>, StoreError> {
+        let Some(key) = row_id(chat, id) else { return Ok(None) };
+        let Some(rows) = one(authority, Access::Read, chat, &self.store) else { return Ok(None) };
+        let mut select = select(rows);
+        select.and_where(Expr::col(("chat_message", "id")).eq(key));
+        self.store.reads().fetch_optional(&mut select, row::read).await
+    }
+
+    /// Messages of a chat that the authority reaches, oldest first.
+    pub async fn list(&self, authority: &Authority, chat: &ChatId, page: &PageRequest) -> Result<Page<StoredMessage>, StoreError> {
+        let after: Option<(i64, String)> = cursor::read(page)?;
+        let Some(rows) = one(authority, Access::Read, chat, &self.store) else {
+            return Ok(Page { items: Vec::new(), next: None });
+        };
+        let mut select = select(rows);
+        let (created_at, id) = (("chat_message", "created_at"), ("chat_message", "id"));
+        select.order_by(created_at, Order::Asc).order_by(id, Order::Asc);
+        if let Some((second, last)) = after {
+            let same_second = Expr::col(created_at).eq(second).and(Expr::col(id).gt(clean(&last).as_ref()));
+            select.and_where(Expr::col(created_at).gt(second).or(same_second));
+        }
+        let found = self.store.reads().fetch_all(&mut select, cursor::limit(page), row::read).await?;
+        Ok(cursor::page(found, page, |message| (message.created_at, format!("{}-{}", message.chat, message.id))))
+    }
+
+    /// The branch that ends with `leaf`, or with the chat's current message: its last `BRANCH_MAX` messages, oldest first.
+    /// One statement, however long the branch is.
+    pub async fn branch(
+        &self,
+        authority: &Authority,
+        chat: &ChatId,
+        leaf: Option<&MessageId>,
+    ) -> Result<Vec<StoredMessage>, StoreError> {
+        branch::read(&self.store, authority, chat, leaf).await
+    }
+
+    /// Appends a message and makes it current.
+    ///
+    /// # Errors
+    /// `NotFound` for a chat that the authority does not reach, `Conflict` for an id that is taken,
+    /// `Invalid` for a parent that is not in the chat, and for a malformed id, role or model.
+    pub async fn append(&self, authority: &Authority, chat: &ChatId, message: NewMessage) -> Result<StoredMessage, StoreError> {
+        append::append(&self.store, authority, chat, message).await
+    }
+
+    /// Changes a message that still has `version`.
+    ///
+    /// # Errors
+    /// `NotFound`, `Conflict`, `Invalid`.
+    pub async fn update(
+        &self,
+        authority: &Authority,
+        chat: &ChatId,
+        id: &MessageId,
+        change: &MessageUpdate,
+        version: &str,
+    ) -> Result<StoredMessage, StoreError> {
+        change::update(&self.store, authority, chat, id, change, Some(version)).await
+    }
+
+    /// Changes a message whatever its version: for the turn that makes it, which is its one writer.
+    ///
+    /// # Errors
+    /// `NotFound`, `Invalid`.
+    pub async fn set(
+        &self,
+        authority: &Authority,
+        chat: &ChatId,
+        id: &MessageId,
+        change: &MessageUpdate,
+    ) -> Result<StoredMessage, StoreError> {
+        change::update(&self.store, authority, chat, id, change, None).await
+    }
+
+    /// Keeps what events say in a message: one transaction for all of them.
+    /// Events of types that are not kept are passed over.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn apply_events(
+        &self,
+        authority: &Authority,
+        chat: &ChatId,
+        id: &MessageId,
+        events: &[WireEvent],
+    ) -> Result<(), StoreError> {
+        events::apply(&self.store, authority, chat, id, events).await
+    }
+}
+
+/// The key of a message's row; none for ids that cannot name one.
+fn row_id(chat: &ChatId, id: &MessageId) -> Option<String> {
+    let key = format!("{chat}-{id}");
+    (can_name(chat.as_str()) && can_name(id.as_str()) && can_name(&key)).then_some(key)
+}
+
+/// Messages of the chats for which `rows` holds.
+fn select(rows: Expr) -> SelectStatement {
+    Query::select()
+        .columns(row::COLUMNS.map(|column| ("chat_message", column)))
+        .from("chat_message")
+        .join(JoinType::InnerJoin, "chat", Expr::col(("chat", "id")).equals(("chat_message", "chat_id")))
+        .and_where(rows)
+        .take()
+}

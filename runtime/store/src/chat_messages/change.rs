@@ -1,0 +1,176 @@
+//! Changing a message in both places: the chat's row is locked first, always, so that two writers of one chat take turns.
+
+use innkeeper_model::authority::Authority;
+use innkeeper_model::chat_message::{MessageUpdate, StoredMessage};
+use innkeeper_model::{ChatId, MessageId};
+use sea_query::{Expr, ExprTrait, Query};
+use serde_json::{Map, Value};
+
+use super::{row, row_id};
+use crate::authority::Access;
+use crate::chats::one;
+use crate::document::ChatDocument;
+use crate::error::StoreError;
+use crate::names::{clean, parse_array, parse_json};
+use crate::pool::{Tx, json};
+use crate::store::Store;
+use crate::transaction;
+
+/// New values of a message, by column of its row.
+#[derive(Debug, Default)]
+pub(super) struct Values {
+    pub(super) content: Option<String>,
+    pub(super) done: Option<bool>,
+    /// JSON by column: `files`, `sources`, `embeds`, `status_history`, `usage`, `error`.
+    pub(super) documents: Vec<(&'static str, Value)>,
+    /// Kept in the chat's document only, as upstream does.
+    pub(super) original_content: Option<String>,
+}
+
+pub(super) async fn update(
+    store: &Store,
+    authority: &Authority,
+    chat: &ChatId,
+    id: &MessageId,
+    change: &MessageUpdate,
+    version: Option<&str>,
+) -> Result<StoredMessage, StoreError> {
+    let values = checked(change)?;
+    write(store, authority, chat, id, move |message| match version {
+        Some(version) if version != message.version => Err(StoreError::Conflict("the message".to_owned())),
+        _ => Ok(values),
+    })
+    .await
+}
+
+/// Reads a message under the lock of its chat, asks what to write, and writes it in both places.
+pub(super) async fn write(
+    store: &Store,
+    authority: &Authority,
+    chat: &ChatId,
+    id: &MessageId,
+    decide: impl FnOnce(&StoredMessage) -> Result<Values, StoreError> + Send,
+) -> Result<StoredMessage, StoreError> {
+    let key = row_id(chat, id).ok_or(StoreError::NotFound("message"))?;
+    let rows = one(authority, Access::Write, chat, store).ok_or(StoreError::NotFound("message"))?;
+    let mut tx = store.db().begin().await?;
+    let outcome = write_both(&mut tx, store.now(), rows, &key, decide).await;
+    transaction::end(tx, outcome).await
+}
+
+async fn write_both(
+    tx: &mut Tx,
+    now: i64,
+    rows: Expr,
+    key: &str,
+    decide: impl FnOnce(&StoredMessage) -> Result<Values, StoreError> + Send,
+) -> Result<StoredMessage, StoreError> {
+    let mut chat = Query::select().columns([("chat", "id"), ("chat", "chat")]).from("chat").and_where(rows).take();
+    let document = tx.fetch_optional(chat.lock_exclusive(), |row| row.text_opt("chat")).await?;
+    let document = document.ok_or(StoreError::NotFound("message"))?;
+    let mut message = Query::select().columns(row::COLUMNS).from("chat_message").and_where(Expr::col("id").eq(key)).take();
+    let message = tx.fetch_optional(&mut message, row::read).await?.ok_or(StoreError::NotFound("message"))?;
+    let values = decide(&message)?;
+    let mut document = ChatDocument::parse(document.as_deref())?;
+    // A message that has only a row is left so: the document would get one that hangs nowhere.
+    if document.contains(message.id.as_str()) {
+        let mut fields = document.message(message.id.as_str())?;
+        set_fields(&mut fields, &values);
+        document.set_message(message.id.as_str(), &fields)?;
+    }
+    let update = Query::update()
+        .table("chat")
+        .value("chat", json(tx.backend(), document.into_text()?))
+        .value("updated_at", now)
+        .and_where(Expr::col("id").eq(message.chat.as_str()))
+        .take();
+    tx.execute(&update).await?;
+    write_row(tx, now, key, message, values).await
+}
+
+async fn write_row(
+    tx: &mut Tx,
+    now: i64,
+    key: &str,
+    mut message: StoredMessage,
+    values: Values,
+) -> Result<StoredMessage, StoreError> {
+    let backend = tx.backend();
+    let mut update = Query::update().table("chat_message").value("updated_at", now).and_where(Expr::col("id").eq(key)).take();
+    message.updated_at = now;
+    if let Some(content) = values.content {
+        update.value("content", json(backend, Value::from(content.as_str()).to_string()));
+        message.content = content;
+        // Parts that the old content had are gone with it.
+        message.extra = without_content(message.extra);
+    }
+    if let Some(done) = values.done {
+        update.value("done", done);
+        message.done = done;
+    }
+    for (column, value) in values.documents {
+        let text = value.to_string();
+        update.value(column, json(backend, text.clone()));
+        let text = (!value.is_null()).then_some(text);
+        match column {
+            "files" => message.files = text,
+            "sources" => message.sources = text,
+            "embeds" => message.embeds = text,
+            "status_history" => message.status_history = text,
+            "error" => message.error = text,
+            _ => message.usage = row::usage(value),
+        }
+    }
+    tx.execute(&update).await?;
+    Ok(row::versioned(message))
+}
+
+fn checked(change: &MessageUpdate) -> Result<Values, StoreError> {
+    let mut documents = Vec::new();
+    let arrays = [
+        ("files", &change.files),
+        ("sources", &change.sources),
+        ("embeds", &change.embeds),
+        ("status_history", &change.status_history),
+    ];
+    for (column, text) in arrays {
+        if let Some(text) = text {
+            documents.push((column, parse_array(column, text)?));
+        }
+    }
+    if let Some(error) = &change.error {
+        documents.push(("error", parse_json("error", error)?));
+    }
+    if let Some(usage) = &change.usage {
+        documents.push(("usage", row::usage_json(usage)));
+    }
+    Ok(Values {
+        content: change.content.as_deref().map(|content| clean(content).into_owned()),
+        done: change.done,
+        documents,
+        original_content: change.original_content.as_deref().map(|content| clean(content).into_owned()),
+    })
+}
+
+/// Sets the fields under the names that upstream's document has for them.
+fn set_fields(fields: &mut Map<String, Value>, values: &Values) {
+    if let Some(content) = &values.content {
+        fields.insert("content".to_owned(), Value::from(content.as_str()));
+    }
+    if let Some(original) = &values.original_content {
+        fields.insert("originalContent".to_owned(), Value::from(original.as_str()));
+    }
+    if let Some(done) = values.done {
+        fields.insert("done".to_owned(), Value::from(done));
+    }
+    for (column, value) in &values.documents {
+        let name = if *column == "status_history" { "statusHistory" } else { column };
+        fields.insert(name.to_owned(), value.clone());
+    }
+}
+
+fn without_content(extra: Option<String>) -> Option<String> {
+    let mut extra: Map<String, Value> = serde_json::from_str(&extra?).ok()?;
+    extra.shift_remove("content");
+    (!extra.is_empty()).then(|| Value::Object(extra).to_string())
+}

@@ -1,0 +1,227 @@
+//! Changing a stored JSON document without rewriting what is not touched: members that nobody changes keep their exact
+//! text, unknown fields and number lexemes included.
+//!
+//! `chat.chat` holds all messages of a chat. It is read and written once per change of a message, however many events
+//! the change consists of, and never when chats or messages are only read.
+
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde::ser::{Serialize, SerializeMap, Serializer};
+use serde_json::value::{RawValue, to_raw_value};
+use serde_json::{Map, Value};
+
+use crate::error::StoreError;
+
+/// A JSON object whose members are text until they are looked at.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct RawObject(Vec<(String, Box<RawValue>)>);
+
+impl RawObject {
+    /// Reads a column; absent documents are NULL or the text `null`.
+    pub(crate) fn parse(what: &'static str, text: Option<&str>) -> Result<Self, StoreError> {
+        match text.map(str::trim) {
+            None | Some("" | "null") => Ok(Self::default()),
+            Some(text) => serde_json::from_str(text).map_err(|error| StoreError::corrupt(what, error)),
+        }
+    }
+
+    pub(crate) fn get(&self, key: &str) -> Option<&RawValue> {
+        self.0.iter().find(|(name, _)| name == key).map(|(_, value)| &**value)
+    }
+
+    pub(crate) fn contains(&self, key: &str) -> bool {
+        self.0.iter().any(|(name, _)| name == key)
+    }
+
+    /// Puts a member in the place of the one of that name, or at the end.
+    pub(crate) fn set(&mut self, key: &str, value: &impl Serialize) -> Result<(), StoreError> {
+        let value = to_raw_value(value).map_err(|error| StoreError::corrupt(key, error))?;
+        match self.0.iter_mut().find(|(name, _)| name == key) {
+            Some((_, old)) => *old = value,
+            None => self.0.push((key.to_owned(), value)),
+        }
+        Ok(())
+    }
+
+    pub(crate) fn to_text(&self) -> Result<String, StoreError> {
+        serde_json::to_string(self).map_err(|error| StoreError::corrupt("document", error))
+    }
+
+    /// A member as an object; empty where it is absent or `null`.
+    fn object(&self, key: &str) -> Result<Self, StoreError> {
+        Self::parse("chat", self.get(key).map(RawValue::get))
+    }
+}
+
+/// The document of a chat.
+#[derive(Debug)]
+pub(crate) struct ChatDocument {
+    root: RawObject,
+    history: RawObject,
+    messages: RawObject,
+}
+
+impl ChatDocument {
+    /// Reads `chat.chat`. A chat from before there were branches gets its messages as one branch, as upstream reads it.
+    ///
+    /// # Errors
+    /// `Corrupt`.
+    pub(crate) fn parse(text: Option<&str>) -> Result<Self, StoreError> {
+        let root = RawObject::parse("chat", text)?;
+        let history = root.object("history")?;
+        let messages = history.object("messages")?;
+        let mut document = Self { root, history, messages };
+        if document.history.0.is_empty() {
+            document.import_linear()?;
+        }
+        Ok(document)
+    }
+
+    /// Whether there is a message of that id.
+    pub(crate) fn contains(&self, id: &str) -> bool {
+        self.messages.contains(id)
+    }
+
+    /// A message's fields; empty where there is none.
+    pub(crate) fn message(&self, id: &str) -> Result<Map<String, Value>, StoreError> {
+        let Some(raw) = self.messages.get(id) else { return Ok(Map::new()) };
+        serde_json::from_str(raw.get()).map_err(|error| StoreError::corrupt("chat message", error))
+    }
+
+    /// Puts a message.
+    pub(crate) fn set_message(&mut self, id: &str, message: &Map<String, Value>) -> Result<(), StoreError> {
+        self.messages.set(id, message)
+    }
+
+    /// Adds a message at the end of a branch and makes it current.
+    pub(crate) fn append(&mut self, id: &str, parent: Option<&str>, message: &Map<String, Value>) -> Result<(), StoreError> {
+        if let Some(parent) = parent.filter(|parent| self.contains(parent)) {
+            let mut fields = self.message(parent)?;
+            let children = fields.entry("childrenIds").or_insert_with(|| Value::Array(Vec::new()));
+            if !children.is_array() {
+                *children = Value::Array(Vec::new());
+            }
+            if let Value::Array(children) = children {
+                children.push(Value::from(id));
+            }
+            self.set_message(parent, &fields)?;
+        }
+        self.set_message(id, message)?;
+        self.history.set("currentId", &id)
+    }
+
+    /// Changes the title, which upstream keeps in the document too.
+    pub(crate) fn set_title(&mut self, title: &str) -> Result<(), StoreError> {
+        self.root.set("title", &title)
+    }
+
+    /// The document's text.
+    pub(crate) fn into_text(mut self) -> Result<String, StoreError> {
+        self.history.set("messages", &self.messages)?;
+        self.root.set("history", &self.history)?;
+        self.root.to_text()
+    }
+
+    fn import_linear(&mut self) -> Result<(), StoreError> {
+        let Some(list) = self.root.get("messages") else { return Ok(()) };
+        let Ok(list) = serde_json::from_str::<Vec<Map<String, Value>>>(list.get()) else { return Ok(()) };
+        let ids: Vec<String> =
+            list.iter().map(|message| message.get("id").and_then(Value::as_str).unwrap_or_default().to_owned()).collect();
+        if ids.iter().any(String::is_empty) {
+            return Ok(());
+        }
+        for (index, mut message) in list.into_iter().enumerate() {
+            let before = index.checked_sub(1).and_then(|before| ids.get(before));
+            message.entry("parentId").or_insert_with(|| before.map_or(Value::Null, |id| Value::from(id.as_str())));
+            let after: Vec<Value> = ids.get(index + 1).map(|id| Value::from(id.as_str())).into_iter().collect();
+            message.entry("childrenIds").or_insert(Value::Array(after));
+            if let Some(id) = ids.get(index) {
+                self.messages.set(id, &message)?;
+            }
+        }
+        self.history.set("currentId", &ids.last())
+    }
+}
+
+impl Serialize for RawObject {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(self.0.len()))?;
+        for (key, value) in &self.0 {
+            map.serialize_entry(key, value)?;
+        }
+        map.end()
+    }
+}
+
+impl<'de> Deserialize<'de> for RawObject {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Members;
+        impl<'de> Visitor<'de> for Members {
+            type Value = RawObject;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a JSON object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<RawObject, A::Error> {
+                let mut members = Vec::new();
+                while let Some(member) = map.next_entry::<String, Box<RawValue>>()? {
+                    members.push(member);
+                }
+                Ok(RawObject(members))
+            }
+        }
+        deserializer.deserialize_map(Members)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn what_is_not_touched_keeps_its_text() {
+        let text = r#"{"x":1.0e2,"history":{"messages":{"a":{"id":"a","n":12345678901234567890123},"b":{ "id":"b" }},"z":0.10}}"#;
+        let mut document = ChatDocument::parse(Some(text)).unwrap();
+        let mut message = document.message("b").unwrap();
+        message.insert("content".to_owned(), json!("new"));
+        document.set_message("b", &message).unwrap();
+        assert_eq!(
+            document.into_text().unwrap(),
+            r#"{"x":1.0e2,"history":{"messages":{"a":{"id":"a","n":12345678901234567890123},"b":{"id":"b","content":"new"}},"z":0.10}}"#
+        );
+    }
+
+    #[test]
+    fn appending_links_the_parent_and_moves_the_end() {
+        let text = r#"{"history":{"messages":{"a":{"id":"a","childrenIds":null}},"currentId":"a"}}"#;
+        let mut document = ChatDocument::parse(Some(text)).unwrap();
+        document.append("b", Some("a"), json!({"id": "b"}).as_object().unwrap()).unwrap();
+        let value: Value = serde_json::from_str(&document.into_text().unwrap()).unwrap();
+        assert_eq!(value["history"]["messages"]["a"]["childrenIds"], json!(["b"]));
+        assert_eq!(value["history"]["currentId"], "b");
+    }
+
+    #[test]
+    fn a_chat_without_branches_becomes_one_branch() {
+        let text = r#"{"title":"t","messages":[{"id":"a","role":"user"},{"id":"b","role":"assistant"}]}"#;
+        let document = ChatDocument::parse(Some(text)).unwrap();
+        assert_eq!(document.message("b").unwrap()["parentId"], "a");
+        assert_eq!(document.message("a").unwrap()["childrenIds"], json!(["b"]));
+    }
+
+    #[test]
+    fn documents_that_are_none_are_empty_or_refused() {
+        for absent in [None, Some("null"), Some(""), Some("{}")] {
+            assert!(!ChatDocument::parse(absent).unwrap().contains("a"));
+        }
+        for corrupt in ["[]", "\"x\"", "{\"history\":[]}", "{\"history\":{\"messages\":3}}", "{"] {
+            assert!(matches!(ChatDocument::parse(Some(corrupt)), Err(StoreError::Corrupt { .. })), "{corrupt}");
+        }
+        let deep = format!("{{\"x\":{}{}}}", "[".repeat(10_000), "]".repeat(10_000));
+        assert_eq!(ChatDocument::parse(Some(&deep)).unwrap().root.to_text().unwrap(), deep);
+    }
+}

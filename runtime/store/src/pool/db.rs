@@ -1,0 +1,183 @@
+//! Single statements: written once with sea-query, run on whichever backend there is.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use sea_query::{Alias, Expr, ExprTrait, SelectStatement, SimpleExpr};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::lease::{Built, Lease, Statement};
+use super::{Backend, Pool, Row, RowBudget, Tx};
+use crate::error::StoreError;
+
+/// Longest time that a statement may take before its connection is given up.
+/// The servers' own limits are shorter; this one is for servers that do not answer at all.
+pub(super) const CLIENT_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Longest time that a plugin's statement waits for its share of the pool.
+const SHARE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A pool with what bounds its use: a share of its connections, a budget of rows, a count of statements.
+/// Cheap to clone; clones count together.
+#[derive(Clone, Debug)]
+pub struct Db {
+    pool: Pool,
+    statements: Arc<AtomicU64>,
+    share: Option<Arc<Semaphore>>,
+    budget: Option<Arc<RowBudget>>,
+}
+
+impl Db {
+    /// The whole pool, without bounds.
+    pub fn new(pool: Pool) -> Self {
+        Self { pool, statements: Arc::default(), share: None, budget: None }
+    }
+
+    /// The same database through a share of its connections.
+    pub fn with_share(&self, share: Arc<Semaphore>) -> Self {
+        Self { share: Some(share), ..self.clone() }
+    }
+
+    /// The same database, whose reads are taken from a budget.
+    pub fn with_budget(&self, budget: Arc<RowBudget>) -> Self {
+        Self { budget: Some(budget), ..self.clone() }
+    }
+
+    /// The pool.
+    pub fn pool(&self) -> &Pool {
+        &self.pool
+    }
+
+    /// Which kind of database it is.
+    pub fn backend(&self) -> Backend {
+        self.pool.backend()
+    }
+
+    /// Statements run so far by this and all its clones; BEGIN, COMMIT and ROLLBACK are not counted.
+    pub fn statements(&self) -> u64 {
+        self.statements.load(Ordering::Relaxed)
+    }
+
+    /// Reads at most `cap` rows; the statement's LIMIT is set here.
+    ///
+    /// # Errors
+    /// `RowLimit` and `ByteLimit` where the budget ends, and what a statement can meet.
+    pub async fn fetch_all<T, F>(&self, select: &mut SelectStatement, cap: u64, map: F) -> Result<Vec<T>, StoreError>
+    where
+        T: Send,
+        F: FnMut(&Row<'_>) -> Result<T, StoreError> + Send,
+    {
+        let built = bounded(self.backend(), select, cap, self.budget())?;
+        let mut lease = self.lease().await?;
+        self.count();
+        in_time(lease.rows(built, kept(cap), self.budget(), map)).await
+    }
+
+    /// Reads the first row, if there is one.
+    ///
+    /// # Errors
+    /// As `fetch_all`.
+    pub async fn fetch_optional<T, F>(&self, select: &mut SelectStatement, map: F) -> Result<Option<T>, StoreError>
+    where
+        T: Send,
+        F: FnMut(&Row<'_>) -> Result<T, StoreError> + Send,
+    {
+        Ok(self.fetch_all(select, 1, map).await?.pop())
+    }
+
+    /// Runs a statement; the number of rows that it found, made or ended.
+    /// (MySQL counts an upsert that changed a row as two.)
+    ///
+    /// # Errors
+    /// What a statement can meet.
+    pub async fn execute(&self, statement: &impl Statement) -> Result<u64, StoreError> {
+        let built = Built::new(self.backend(), statement);
+        let mut lease = self.lease().await?;
+        self.count();
+        in_time(lease.execute(built)).await
+    }
+
+    /// Begins a transaction that may write. On SQLite it takes the write lock at once, so that it cannot fail
+    /// half-way for having read first.
+    ///
+    /// # Errors
+    /// What a statement can meet.
+    pub async fn begin(&self) -> Result<Tx, StoreError> {
+        Tx::begin(self.clone(), self.lease().await?).await
+    }
+
+    pub(super) fn budget(&self) -> Option<&RowBudget> {
+        self.budget.as_deref()
+    }
+
+    pub(super) fn count(&self) {
+        self.statements.fetch_add(1, Ordering::Relaxed);
+    }
+
+    async fn lease(&self) -> Result<Lease, StoreError> {
+        let share = self.share().await?;
+        Lease::take(&self.pool, share).await
+    }
+
+    async fn share(&self) -> Result<Option<OwnedSemaphorePermit>, StoreError> {
+        let Some(share) = &self.share else { return Ok(None) };
+        match tokio::time::timeout(SHARE_TIMEOUT, Arc::clone(share).acquire_owned()).await {
+            Ok(Ok(permit)) => Ok(Some(permit)),
+            Ok(Err(_)) => Err(StoreError::Busy("this plugin may not use the database any more")),
+            Err(_) => Err(StoreError::Busy("this plugin's share of the connections is in use")),
+        }
+    }
+}
+
+/// A JSON text as a value for a JSON column. PostgreSQL needs to be told; the others keep text.
+pub fn json(backend: Backend, text: impl Into<String>) -> SimpleExpr {
+    typed(backend, Some(text.into()))
+}
+
+/// As `json`; none becomes SQL NULL.
+pub fn json_or_null(backend: Backend, text: Option<String>) -> SimpleExpr {
+    typed(backend, text)
+}
+
+/// A sum or count as a number that `Row::int` reads. PostgreSQL and MySQL sum integers as decimals.
+pub fn bigint(backend: Backend, expr: SimpleExpr) -> SimpleExpr {
+    match backend {
+        Backend::Sqlite => expr,
+        Backend::Postgres => expr.cast_as(Alias::new("bigint")),
+        Backend::MySql => expr.cast_as(Alias::new("signed")),
+    }
+}
+
+fn typed(backend: Backend, text: Option<String>) -> SimpleExpr {
+    let value = Expr::val(text);
+    match backend {
+        Backend::Postgres => value.cast_as(Alias::new("json")),
+        Backend::Sqlite | Backend::MySql => value,
+    }
+}
+
+/// The statement with its LIMIT: one row above what the budget has left, so that the end of the budget shows.
+pub(super) fn bounded(
+    backend: Backend,
+    select: &mut SelectStatement,
+    cap: u64,
+    budget: Option<&RowBudget>,
+) -> Result<Built, StoreError> {
+    let limit = match budget {
+        None => cap,
+        Some(budget) if budget.rows_left() == 0 => return Err(StoreError::RowLimit),
+        Some(budget) if budget.bytes_left() == 0 => return Err(StoreError::ByteLimit),
+        Some(budget) => Ord::min(cap, budget.rows_left().saturating_add(1)),
+    };
+    Ok(Built::new(backend, select.limit(limit)))
+}
+
+pub(super) fn kept(cap: u64) -> usize {
+    usize::try_from(cap).unwrap_or(usize::MAX)
+}
+
+/// Gives a statement up after `CLIENT_TIMEOUT`; its connection is closed, since the answer may still come.
+pub(super) async fn in_time<T>(statement: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+    tokio::time::timeout(CLIENT_TIMEOUT, statement).await.unwrap_or(Err(StoreError::Timeout))
+}

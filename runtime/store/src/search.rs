@@ -1,0 +1,16 @@
+//! Looking for a part of a text. No LIKE, so nothing that a guest writes is a wildcard.
+
+use sea_query::{Expr, ExprTrait, Func};
+
+use crate::names::clean;
+use crate::pool::Backend;
+
+/// Whether a column contains a text, without regard to ASCII case; servers fold further letters too.
+pub(crate) fn contains(backend: Backend, column: (&'static str, &'static str), part: &str) -> Expr {
+    let position = match backend {
+        Backend::Sqlite | Backend::MySql => "instr",
+        Backend::Postgres => "strpos",
+    };
+    let folded = Func::lower(Expr::val(clean(part).into_owned()));
+    Expr::expr(Func::cust(position).arg(Func::lower(Expr::col(column))).arg(folded)).gt(0)
+}

@@ -1,0 +1,176 @@
+//! Where the bytes of files are: one small trait, and a directory of this machine behind it.
+//! Rows about files are `files`; who may read them is decided there.
+
+use std::io;
+use std::path::{Component, Path, PathBuf};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::stream::BoxStream;
+use futures::{StreamExt, TryStreamExt};
+use tokio::io::AsyncWriteExt;
+use tokio_util::io::ReaderStream;
+
+/// Bytes in pieces; it ends at the first error.
+pub type ByteStream = BoxStream<'static, io::Result<Bytes>>;
+
+/// Where a put has left the bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredBytes {
+    /// What `open` and `remove` want; kept in the row, never shown to a plugin.
+    pub path: String,
+    /// How many there are.
+    pub size: u64,
+}
+
+/// Keeps the bytes of files under ids that the store makes up.
+#[async_trait]
+pub trait FileStorage: Send + Sync + std::fmt::Debug {
+    /// Stores bytes. Nothing is left behind if this fails or is dropped.
+    ///
+    /// # Errors
+    /// `FileTooLarge` beyond `max` bytes, `StorageFull`, what the stream failed with.
+    async fn put(&self, id: &str, data: BoxStream<'_, io::Result<Bytes>>, max: u64) -> io::Result<StoredBytes>;
+
+    /// The bytes of a path that `put` returned, or that another program wrote into the same place.
+    ///
+    /// # Errors
+    /// `NotFound`; also for a path outside of this storage.
+    async fn open(&self, path: &str) -> io::Result<ByteStream>;
+
+    /// Removes what is there; nothing there is no error, and neither is a path outside of this storage: its owner keeps it.
+    async fn remove(&self, path: &str) -> io::Result<()>;
+
+    /// As `remove`, at once: for undoing a `put` while a call is being dropped.
+    fn remove_now(&self, path: &str);
+}
+
+/// Files in one directory, named by id alone, so that no name that a person chose becomes a path.
+#[derive(Clone, Debug)]
+pub struct LocalFiles {
+    root: PathBuf,
+}
+
+impl LocalFiles {
+    /// Uses a directory; makes it, readable by its owner only, where it is missing.
+    pub fn new(root: impl Into<PathBuf>) -> io::Result<Self> {
+        let root = root.into();
+        make_directory(&root)?;
+        Ok(Self { root: root.canonicalize()? })
+    }
+
+    /// The directory.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// A stored path, if it lies in the directory and leads nowhere else.
+    fn inside(&self, path: &str) -> io::Result<PathBuf> {
+        let outside = || io::Error::new(io::ErrorKind::NotFound, "the bytes are not in this server's storage");
+        let path = Path::new(path);
+        let relative = if path.is_absolute() { path.strip_prefix(&self.root).map_err(|_| outside())? } else { path };
+        if relative.as_os_str().is_empty() || !relative.components().all(|part| matches!(part, Component::Normal(_))) {
+            return Err(outside());
+        }
+        // A link could lead out although the text does not.
+        let full = self.root.join(relative);
+        match full.canonicalize() {
+            Ok(real) if real.starts_with(&self.root) => Ok(real),
+            Ok(_) => Err(outside()),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+#[async_trait]
+impl FileStorage for LocalFiles {
+    async fn put(&self, id: &str, mut data: BoxStream<'_, io::Result<Bytes>>, max: u64) -> io::Result<StoredBytes> {
+        if id.is_empty() || !id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "a file's id is not fit for a file name"));
+        }
+        let path = self.root.join(id);
+        let mut part = Unfinished::new(self.root.join(format!("{id}.part")));
+        let mut file = private_options().open(&part.path).await?;
+        let mut size = 0_u64;
+        while let Some(bytes) = data.next().await {
+            let bytes = bytes?;
+            size = size.saturating_add(bytes.len() as u64);
+            if size > max {
+                return Err(io::Error::from(io::ErrorKind::FileTooLarge));
+            }
+            file.write_all(&bytes).await?;
+        }
+        file.flush().await?;
+        file.sync_all().await?;
+        drop(file);
+        // Both at once for whoever drops this future: the name changes without an await in between.
+        std::fs::rename(&part.path, &path)?;
+        part.finished = true;
+        let path = path.into_os_string().into_string();
+        let path = path.map_err(|_| io::Error::new(io::ErrorKind::InvalidInput, "the storage's path is not UTF-8"))?;
+        Ok(StoredBytes { path, size })
+    }
+
+    async fn open(&self, path: &str) -> io::Result<ByteStream> {
+        let file = tokio::fs::File::open(self.inside(path)?).await?;
+        if !file.metadata().await?.is_file() {
+            return Err(io::Error::from(io::ErrorKind::NotFound));
+        }
+        Ok(ReaderStream::with_capacity(file, 64 * 1024).into_stream().boxed())
+    }
+
+    async fn remove(&self, path: &str) -> io::Result<()> {
+        let removed = match self.inside(path) {
+            Ok(path) => tokio::fs::remove_file(path).await,
+            Err(error) => Err(error),
+        };
+        match removed {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    fn remove_now(&self, path: &str) {
+        if let Ok(path) = self.inside(path)
+            && let Err(error) = std::fs::remove_file(&path)
+        {
+            tracing::warn!(%error, "bytes of a file that was not stored are left behind");
+        }
+    }
+}
+
+/// A file that is removed unless it was finished: dropping a `put` at any await leaves nothing.
+struct Unfinished {
+    path: PathBuf,
+    finished: bool,
+}
+
+impl Unfinished {
+    fn new(path: PathBuf) -> Self {
+        Self { path, finished: false }
+    }
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        if !self.finished {
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+}
+
+fn private_options() -> tokio::fs::OpenOptions {
+    let mut options = tokio::fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    options.mode(0o600);
+    options
+}
+
+fn make_directory(path: &Path) -> io::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path)
+}

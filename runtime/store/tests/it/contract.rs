@@ -1,0 +1,1 @@
+//! The contract of the repositories, the same on each backend.

@@ -1,0 +1,48 @@
+//! Tests of the store against real databases. PostgreSQL and MySQL are skipped, loudly, where there is no server.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test may panic"
+)]
+
+mod contract;
+mod migrations;
+mod pool;
+
+use innkeeper_store::{Options, Pool};
+use innkeeper_testing::databases::{Backend, TestDatabase, database};
+
+/// An empty database and a pool on it; none where the backend has no server here.
+async fn empty(backend: Backend) -> Option<(TestDatabase, Pool)> {
+    let database = database(backend).await?;
+    let pool = innkeeper_store::connect(&Options::new(&database.url)).await.unwrap();
+    Some((database, pool))
+}
+
+/// Makes one test for each backend of an async function that takes the backend.
+macro_rules! on_each_backend {
+    ($($name:ident),* $(,)?) => {$(
+        mod $name {
+            use innkeeper_testing::databases::Backend;
+
+            #[tokio::test]
+            async fn sqlite() {
+                super::$name(Backend::Sqlite).await;
+            }
+
+            #[tokio::test]
+            async fn postgres() {
+                super::$name(Backend::Postgres).await;
+            }
+
+            #[tokio::test]
+            async fn mysql() {
+                super::$name(Backend::MySql).await;
+            }
+        }
+    )*};
+}
+use on_each_backend;

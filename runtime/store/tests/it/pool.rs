@@ -1,0 +1,59 @@
+//! The pool: how it opens databases, what it says when it cannot, and that no connection comes back dirty.
+
+mod clean;
+mod open;
+mod statements;
+
+use innkeeper_store::{Db, Pool};
+use innkeeper_testing::databases::{Backend, TestDatabase};
+use sea_query::{Alias, ColumnDef, Query, Table};
+use sqlx::AssertSqlSafe;
+
+/// A database with a table of every type that is used, `probe`.
+async fn probe(backend: Backend) -> Option<(TestDatabase, Db)> {
+    let (database, pool) = crate::empty(backend).await?;
+    let mut table = Table::create();
+    table
+        .table(Alias::new("probe"))
+        .col(ColumnDef::new(Alias::new("id")).string_len(64).not_null().primary_key())
+        .col(ColumnDef::new(Alias::new("number")).big_integer())
+        .col(ColumnDef::new(Alias::new("flag")).boolean())
+        .col(match backend {
+            Backend::MySql => ColumnDef::new(Alias::new("doc")).custom(Alias::new("LONGTEXT")).to_owned(),
+            _ => ColumnDef::new(Alias::new("doc")).json().to_owned(),
+        })
+        .col(match backend {
+            Backend::MySql => ColumnDef::new(Alias::new("raw")).custom(Alias::new("LONGBLOB")).to_owned(),
+            _ => ColumnDef::new(Alias::new("raw")).blob().to_owned(),
+        });
+    match &pool {
+        Pool::Sqlite(pool) => {
+            drop(sqlx::raw_sql(AssertSqlSafe(table.to_string(sea_query::SqliteQueryBuilder))).execute(pool).await.unwrap());
+        }
+        Pool::Postgres(pool) => {
+            drop(sqlx::raw_sql(AssertSqlSafe(table.to_string(sea_query::PostgresQueryBuilder))).execute(pool).await.unwrap());
+        }
+        Pool::MySql(pool) => {
+            drop(sqlx::raw_sql(AssertSqlSafe(table.to_string(sea_query::MysqlQueryBuilder))).execute(pool).await.unwrap());
+        }
+    }
+    Some((database, Db::new(pool)))
+}
+
+/// Inserts a row with an id and a number.
+fn insert(id: &str, number: i64) -> sea_query::InsertStatement {
+    Query::insert()
+        .into_table(Alias::new("probe"))
+        .columns([Alias::new("id"), Alias::new("number")])
+        .values_panic([id.into(), number.into()])
+        .to_owned()
+}
+
+/// All ids, in order.
+fn ids() -> sea_query::SelectStatement {
+    Query::select()
+        .column(Alias::new("id"))
+        .from(Alias::new("probe"))
+        .order_by(Alias::new("id"), sea_query::Order::Asc)
+        .to_owned()
+}

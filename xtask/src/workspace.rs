@@ -1,0 +1,77 @@
+//! Where things of this workspace are, and how its tools are called.
+//!
+//! The only place in xtask that asks the environment for paths.
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use anyhow::{Context as _, Result, bail};
+
+/// The root of the checkout.
+pub(crate) fn root() -> &'static Path {
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
+    manifest.parent().unwrap_or(manifest)
+}
+
+/// Cargo's target directory: `CARGO_TARGET_DIR`, or `target` in the checkout.
+pub(crate) fn target_dir() -> PathBuf {
+    env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), |dir| root().join(dir))
+}
+
+/// The manifest of the workspace that holds all guests.
+pub(crate) fn guests_manifest() -> PathBuf {
+    root().join("sample-plugins").join("Cargo.toml")
+}
+
+/// Where guests are built; tests find them in `wasm32-wasip2/release` below it.
+pub(crate) fn guests_dir() -> PathBuf {
+    target_dir().join("guests")
+}
+
+/// The cargo that runs this task, called from the root of the checkout.
+pub(crate) fn cargo() -> Command {
+    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(root()).stdin(Stdio::null());
+    command
+}
+
+/// The variable's value, where it is set and not empty.
+pub(crate) fn variable(name: &str) -> Option<String> {
+    env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// Looks a program up in `PATH`.
+pub(crate) fn program(name: &str) -> Option<PathBuf> {
+    env::split_paths(&env::var_os("PATH")?).map(|dir| dir.join(name)).find(|file| file.is_file())
+}
+
+/// Runs a command whose output the developer should see.
+pub(crate) fn run(command: &mut Command) -> Result<()> {
+    let status = command.status().with_context(|| format!("cannot start {}", shown(command)))?;
+    if !status.success() {
+        bail!("{} failed: {status}", shown(command));
+    }
+    Ok(())
+}
+
+/// Runs a command for its standard output; what it wrote to standard error becomes part of the error.
+pub(crate) fn read(command: &mut Command) -> Result<String> {
+    let Output { status, stdout, stderr } =
+        command.stdin(Stdio::null()).output().with_context(|| format!("cannot start {}", shown(command)))?;
+    if !status.success() {
+        bail!("{} failed: {status}\n{}", shown(command), String::from_utf8_lossy(&stderr).trim_end());
+    }
+    String::from_utf8(stdout)
+        .with_context(|| format!("{} answered with something that is not UTF-8", shown(command)))
+}
+
+fn shown(command: &Command) -> String {
+    let mut line = format!("`{}", Path::new(command.get_program()).display());
+    for argument in command.get_args().take(6) {
+        line.push(' ');
+        line.push_str(&argument.to_string_lossy());
+    }
+    line.push('`');
+    line
+}
