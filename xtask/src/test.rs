@@ -37,13 +37,18 @@ pub(crate) fn run(arguments: &Arguments, progress: &Progress) -> Result<()> {
     workspace::run(runner().args(["--no-run"]).args(&arguments.runner))?;
     let databases = Databases::start(arguments.require_databases, progress)?;
 
-    // A filter is for the tests; without one, the examples are part of "every test" and come first,
-    // so that the runner's summary is the last thing to be read.
-    if arguments.runner.is_empty() && !arguments.no_doc {
-        let mut examples = workspace::cargo();
-        examples.args(["test", "--doc", "--quiet"]);
-        databases.export(&mut examples);
-        workspace::run(&mut examples)?;
+    // A filter is for the tests of the workspace; without one, the examples and the guests' own tests are part of
+    // "every test" and come first, so that the summary of the most is the last thing to be read.
+    if arguments.runner.is_empty() {
+        if !arguments.no_doc {
+            let mut examples = workspace::cargo();
+            examples.args(["test", "--doc", "--quiet"]);
+            databases.export(&mut examples);
+            workspace::run(&mut examples)?;
+        }
+        let mut guests = runner();
+        guests.args(["--workspace", "--manifest-path"]).arg(workspace::guests_manifest());
+        workspace::run(guests.env("CARGO_TARGET_DIR", workspace::guests_dir()))?;
     }
     let mut tests = runner();
     tests.args(&arguments.runner);

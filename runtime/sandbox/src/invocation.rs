@@ -31,13 +31,18 @@ pub struct Invocation {
     export: &'static str,
     started_at: UnixNanos,
     fuel: u64,
+    /// How the latest hook ended, as far as the plugin says.
+    said: Outcome,
     retired: Option<Outcome>,
     // Declared last and so dropped last: the slot is free only when the instance is gone.
     _permit: Permit,
 }
 
-/// Where a call's result arrives, before its background work ends. It fails where the call was dropped.
-pub type Delivery = oneshot::Receiver<Result<Answer, CallError>>;
+/// Where a call's result arrives with the fuel used until then, before its background work ends. It fails where the call was dropped.
+pub type Delivery = oneshot::Receiver<Delivered>;
+
+/// A call's result, and the fuel used until then.
+pub type Delivered = (Result<Answer, CallError>, u64);
 
 /// What a call may take, beyond its limits block.
 #[derive(Clone, Copy, Debug)]
@@ -102,6 +107,7 @@ impl Invocation {
                 export,
                 started_at,
                 fuel: budget.fuel,
+                said: Outcome::Ok,
                 retired: None,
                 _permit: permit,
             }),
@@ -143,7 +149,11 @@ impl Invocation {
         });
         let result = match tokio::time::timeout(deadline, run).await {
             Ok(Ok(Ok((answer, _rest)))) => return Ok(answer),
-            Ok(Ok(Err(error))) => return Err(CallError::Plugin(error)),
+            Ok(Ok(Err(error))) => {
+                let error = CallError::Plugin(error);
+                self.said = error.outcome();
+                return Err(error);
+            }
             Ok(Err(error)) => error,
             Err(_) => CallError::Limit("hook"),
         };
@@ -159,24 +169,24 @@ impl Invocation {
         (delivery, self.drive(Some(ask), Some(deliver)))
     }
 
-    /// Ends a kept instance: lets background work of its hooks go on, then makes the receipt. `outcome` is the turn's view of the hooks.
+    /// Ends a kept instance: lets background work of its hooks go on, then makes the receipt.
     pub fn finish(self) -> impl Future<Output = Receipt> + Send + 'static {
         self.drive(None, None)
     }
 
-    async fn drive(mut self, ask: Option<Ask>, deliver: Option<oneshot::Sender<Result<Answer, CallError>>>) -> Receipt {
+    async fn drive(mut self, ask: Option<Ask>, deliver: Option<oneshot::Sender<Delivered>>) -> Receipt {
         if let Some(outcome) = self.retired.take() {
             let used = self.call.usage(self.fuel_used(self.fuel));
             return receipt(&self.call, self.export, self.started_at, outcome, used, None);
         }
         let progress = Progress { call: self.call.clone(), fuel: self.fuel, deliver, delivered: None };
         let progress = std::sync::Mutex::new(progress);
-        let (plugin, instance) = (Arc::clone(&self.plugin), self.instance);
+        let (plugin, instance, said) = (Arc::clone(&self.plugin), self.instance, self.said.clone());
         let ended = {
             let (store, progress) = (&mut self.store, &progress);
             bounded(&self.call, async move {
                 store
-                    .run_concurrent(async |accessor| serve(accessor, &plugin, &instance, ask, progress).await)
+                    .run_concurrent(async |accessor| serve(accessor, &plugin, &instance, ask, said, progress).await)
                     .await?
             })
             .await
@@ -199,7 +209,7 @@ impl Invocation {
                 let outcome = error.outcome();
                 if let Some(deliver) = deliver {
                     // Nobody listens where the caller has gone.
-                    let _ = deliver.send(Err(error));
+                    let _ = deliver.send((Err(error), used.fuel));
                 }
                 receipt(&self.call, self.export, self.started_at, outcome, used, None)
             }
@@ -215,16 +225,16 @@ impl Invocation {
 struct Progress {
     call: CallHandle,
     fuel: u64,
-    deliver: Option<oneshot::Sender<Result<Answer, CallError>>>,
+    deliver: Option<oneshot::Sender<Delivered>>,
     /// Outcome and usage up to delivery, and the fuel that background work got.
     delivered: Option<(Outcome, Usage, Option<u64>)>,
 }
 
 impl Progress {
-    fn deliver(&mut self, result: Result<Answer, PluginError>) {
+    fn deliver(&mut self, result: Result<Answer, PluginError>, fuel_left: u64) {
         if let Some(deliver) = self.deliver.take() {
             // Nobody listens where the caller has gone; the call is about to be dropped then.
-            let _ = deliver.send(result.map_err(CallError::Plugin));
+            let _ = deliver.send((result.map_err(CallError::Plugin), self.fuel.saturating_sub(fuel_left)));
         }
     }
 }
@@ -234,22 +244,27 @@ async fn serve(
     plugin: &LoadedPlugin,
     instance: &Instance,
     ask: Option<Ask>,
+    said: Outcome,
     progress: &std::sync::Mutex<Progress>,
 ) -> wasmtime::Result<()> {
     let lock = || progress.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let (outcome, rest) = match ask {
-        None => (Outcome::Ok, None),
-        Some(ask) => match plugin.exports.ask(accessor, instance, ask).await? {
-            Ok((answer, rest)) => {
-                lock().deliver(Ok(answer));
-                (Outcome::Ok, rest)
+        None => (said, None),
+        Some(ask) => {
+            let answered = plugin.exports.ask(accessor, instance, ask).await?;
+            let left = accessor.with(|mut access| access.as_context_mut().get_fuel())?;
+            match answered {
+                Ok((answer, rest)) => {
+                    lock().deliver(Ok(answer), left);
+                    (Outcome::Ok, rest)
+                }
+                Err(error) => {
+                    let outcome = CallError::Plugin(error.clone()).outcome();
+                    lock().deliver(Err(error), left);
+                    (outcome, None)
+                }
             }
-            Err(error) => {
-                let outcome = CallError::Plugin(error.clone()).outcome();
-                lock().deliver(Err(error));
-                (outcome, None)
-            }
-        },
+        }
     };
     streamed(rest).await?;
     begin_background(accessor, &lock, outcome)?;

@@ -21,6 +21,6 @@ pub use engine::{EngineOptions, FUEL_YIELD};
 pub use error::{CallError, LoadError};
 pub use exports::{Answer, Ask, ModelList, PipeModel, Reply};
 pub use inspect::{InspectError, Inspection, inspect};
-pub use invocation::{Budget, Delivery, Invocation};
+pub use invocation::{Budget, Delivered, Delivery, Invocation};
 pub use plugin::LoadedPlugin;
 pub use sandbox::{Sandbox, SandboxOptions};

@@ -16,7 +16,7 @@ mod set;
 
 use innkeeper_model::time::Clock;
 
-pub use self::bookkeeping::Applied;
+pub use self::bookkeeping::{Applied, Progress};
 pub use self::error::MigrateError;
 pub use self::owner::Owner;
 pub use self::plan::{Direction, Plan, Step};

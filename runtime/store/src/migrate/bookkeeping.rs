@@ -4,6 +4,7 @@ use innkeeper_model::time::UnixSeconds;
 use sea_query::{Alias, Expr, ExprTrait, Order, Query};
 
 use super::owner;
+use super::plan::Direction;
 use super::session::Session;
 use super::set::{Migration, label};
 use crate::error::StoreError;
@@ -28,9 +29,33 @@ pub struct Applied {
     pub program: String,
     /// When.
     pub applied_at: UnixSeconds,
-    /// On MySQL, whose schema changes are not transactional: how many statements are done of a run that was cut off,
-    /// and negative, less one, of one that was being taken back. None for a run that ended.
-    pub progress: Option<i64>,
+    /// How far a run came that was cut off. None for a run that ended, and everywhere but on MySQL.
+    pub progress: Option<Progress>,
+}
+
+/// How far a run came on MySQL, whose schema changes are not transactional.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// Which way it went.
+    pub direction: Direction,
+    /// How many statements are done.
+    pub done: usize,
+    /// Whether the next one had been begun, so that it may be done as well.
+    pub in_doubt: bool,
+}
+
+impl Progress {
+    /// As one number: twice the statements that are done, one more in doubt; on the way down negative, from -1.
+    fn number(self) -> i64 {
+        let done = i64::try_from(self.done).unwrap_or(i64::MAX / 4);
+        let number = done * 2 + i64::from(self.in_doubt);
+        if self.direction == Direction::Up { number } else { -1 - number }
+    }
+
+    fn from_number(number: i64) -> Self {
+        let (direction, number) = if number >= 0 { (Direction::Up, number) } else { (Direction::Down, -1 - number) };
+        Self { direction, done: usize::try_from(number / 2).unwrap_or(0), in_doubt: number % 2 == 1 }
+    }
 }
 
 impl Applied {
@@ -61,7 +86,7 @@ pub(super) async fn read(session: &mut Session) -> Result<Vec<Applied>, StoreErr
                 oldest_program: row.text("oldest_program")?,
                 program: row.text("program")?,
                 applied_at: row.int("applied_at")?,
-                progress: row.int_opt("progress")?,
+                progress: row.int_opt("progress")?.map(Progress::from_number),
             })
         })
         .await
@@ -85,7 +110,7 @@ pub(super) async fn add(
     migration: &Migration,
     program: &str,
     at: UnixSeconds,
-    progress: Option<i64>,
+    progress: Option<Progress>,
 ) -> Result<(), StoreError> {
     let values: [Expr; 8] = [
         migration.stream.as_str().into(),
@@ -95,7 +120,7 @@ pub(super) async fn add(
         migration.oldest_program.as_ref().into(),
         program.into(),
         at.into(),
-        Expr::val(progress),
+        Expr::val(progress.map(Progress::number)),
     ];
     let insert = Query::insert()
         .into_table(Alias::new(TABLE))
@@ -109,11 +134,11 @@ pub(super) async fn add(
 pub(super) async fn set_progress(
     session: &mut Session,
     migration: &Migration,
-    progress: Option<i64>,
+    progress: Option<Progress>,
 ) -> Result<(), StoreError> {
     let update = Query::update()
         .table(Alias::new(TABLE))
-        .value(Alias::new("progress"), progress)
+        .value(Alias::new("progress"), progress.map(Progress::number))
         .and_where(Expr::col(Alias::new("stream")).eq(migration.stream.as_str()))
         .and_where(Expr::col(Alias::new("version")).eq(migration.version))
         .to_owned();
@@ -127,4 +152,21 @@ pub(super) async fn remove(session: &mut Session, migration: &Migration) -> Resu
         .and_where(Expr::col(Alias::new("version")).eq(migration.version))
         .to_owned();
     session.execute(&delete).await.map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn progress_comes_back_from_its_number() {
+        for direction in [Direction::Up, Direction::Down] {
+            for done in [0, 1, 7] {
+                for in_doubt in [false, true] {
+                    let progress = Progress { direction, done, in_doubt };
+                    assert_eq!(Progress::from_number(progress.number()), progress);
+                }
+            }
+        }
+    }
 }

@@ -2,7 +2,7 @@
 
 use innkeeper_model::time::Clock;
 
-use super::bookkeeping::{self, Applied};
+use super::bookkeeping::{self, Applied, Progress};
 use super::error::MigrateError;
 use super::owner::{self, Owner};
 use super::plan::{Direction, Plan, Step};
@@ -177,29 +177,28 @@ impl MigrationSet {
         migration: &Migration,
         step: &Step,
     ) -> Result<(), StoreError> {
-        let progress = |done: usize| {
-            let done = i64::try_from(done).unwrap_or(i64::MAX - 1);
-            Some(if step.direction == Direction::Up { done } else { -1 - done })
-        };
-        match (step.direction, step.resume) {
+        let direction = step.direction;
+        let begun = |done| Some(Progress { direction, done, in_doubt: true });
+        match (direction, step.resume) {
             (_, Some(_)) => {}
             (Direction::Up, None) => {
-                bookkeeping::add(session, migration, &self.program, clock.seconds(), progress(0)).await?;
+                bookkeeping::add(session, migration, &self.program, clock.seconds(), begun(0)).await?;
             }
-            (Direction::Down, None) => bookkeeping::set_progress(session, migration, progress(0)).await?,
+            (Direction::Down, None) => bookkeeping::set_progress(session, migration, begun(0)).await?,
         }
-        let first = step.resume.unwrap_or(0);
-        let statements = statements(Backend::MySql, migration, step.direction);
-        for (index, statement) in statements.iter().enumerate().skip(first) {
-            let done = session.command(statement).await;
-            // The earlier run may have been cut off between a statement and the note that it is done.
-            let resumed = step.resume == Some(index);
-            if let Err(error) = done
-                && !(resumed && already_done(&error))
+        let mut in_doubt = step.resume.is_some_and(|progress| progress.in_doubt);
+        let first = step.resume.map_or(0, |progress| progress.done);
+        for (index, statement) in statements(Backend::MySql, migration, direction).iter().enumerate().skip(first) {
+            if let Err(error) = session.command(statement).await
+                && !(in_doubt && already_done(&error))
             {
+                // The server has answered, so this one is not done. If this note fails too, it stays in doubt.
+                let failed_here = Some(Progress { direction, done: index, in_doubt: false });
+                drop(bookkeeping::set_progress(session, migration, failed_here).await);
                 return Err(failed(migration, index, error));
             }
-            bookkeeping::set_progress(session, migration, progress(index + 1)).await?;
+            in_doubt = false;
+            bookkeeping::set_progress(session, migration, begun(index + 1)).await?;
         }
         match step.direction {
             Direction::Up => bookkeeping::set_progress(session, migration, None).await,

@@ -1,6 +1,6 @@
 //! What a run would do: decided from what was run before, without touching the database.
 
-use super::bookkeeping::Applied;
+use super::bookkeeping::{Applied, Progress};
 use super::error::MigrateError;
 use super::owner::Owner;
 use super::set::{Migration, MigrationSet, Stream, label};
@@ -28,8 +28,8 @@ pub struct Step {
     pub version: i64,
     /// Its name.
     pub name: String,
-    /// How many of its statements an earlier run has done, where that was cut off.
-    pub resume: Option<usize>,
+    /// How far an earlier run came that was cut off.
+    pub resume: Option<Progress>,
 }
 
 /// What a run would do.
@@ -49,7 +49,7 @@ impl Step {
         label(self.stream.as_str(), self.version, &self.name)
     }
 
-    fn new(direction: Direction, migration: &Migration, resume: Option<usize>) -> Self {
+    fn new(direction: Direction, migration: &Migration, resume: Option<Progress>) -> Self {
         let Migration { stream, version, name, .. } = migration;
         Self { direction, stream: *stream, version: *version, name: name.to_string(), resume }
     }
@@ -133,12 +133,11 @@ impl MigrationSet {
                     plan.steps.push(Step::new(Direction::Up, migration, None));
                 }
                 Some(None) => {}
-                Some(Some(progress)) if progress >= 0 => {
-                    plan.steps.push(Step::new(Direction::Up, migration, Some(done(progress))));
-                }
                 Some(Some(progress)) => {
-                    plan.steps.push(Step::new(Direction::Down, migration, Some(done(progress))));
-                    plan.steps.push(Step::new(Direction::Up, migration, None));
+                    plan.steps.push(Step::new(progress.direction, migration, Some(progress)));
+                    if progress.direction == Direction::Down {
+                        plan.steps.push(Step::new(Direction::Up, migration, None));
+                    }
                 }
             }
         }
@@ -162,12 +161,11 @@ impl MigrationSet {
                 return Err(MigrateError::NoWayBack(migration.label()).into());
             }
             let resume = match applied.progress {
-                None => None,
-                Some(progress) if progress < 0 => Some(done(progress)),
-                Some(progress) => {
-                    plan.steps.push(Step::new(Direction::Up, migration, Some(done(progress))));
+                Some(progress) if progress.direction == Direction::Up => {
+                    plan.steps.push(Step::new(Direction::Up, migration, Some(progress)));
                     None
                 }
+                other => other,
             };
             plan.steps.push(Step::new(Direction::Down, migration, resume));
         }
@@ -177,12 +175,6 @@ impl MigrationSet {
 
 fn find<'a>(applied: &'a [Applied], migration: &Migration) -> Option<&'a Applied> {
     applied.iter().find(|applied| applied.stream == migration.stream.as_str() && applied.version == migration.version)
-}
-
-/// How many statements a cut-off run has done; see `Applied::progress`.
-fn done(progress: i64) -> usize {
-    let done = if progress >= 0 { progress } else { progress.saturating_add(1).saturating_neg() };
-    usize::try_from(done).unwrap_or(0)
 }
 
 /// A version's numbers. What follows a `-` or `+` does not count.
@@ -201,13 +193,5 @@ mod tests {
         assert!(number("0.10.0") > number("0.9.9"));
         assert!(number("1.0.0-rc.1") == number("1.0.0"));
         assert!(number("") < number("0.0.1"));
-    }
-
-    #[test]
-    fn progress_tells_both_ways_apart() {
-        assert_eq!(done(0), 0);
-        assert_eq!(done(3), 3);
-        assert_eq!(done(-1), 0);
-        assert_eq!(done(-4), 3);
     }
 }

@@ -23,7 +23,7 @@ pub fn preview_sql(set: &MigrationSet, backend: Backend, plan: &Plan) -> String 
         };
         // Writing to a String cannot fail.
         let _ = writeln!(text, "\n-- {word} {}", migration.label());
-        for statement in script::statements(sql).iter().skip(step.resume.unwrap_or(0)) {
+        for statement in script::statements(sql).iter().skip(step.resume.map_or(0, |progress| progress.done)) {
             push(&mut text, statement);
         }
         let (table, stream, version) = (bookkeeping::TABLE, migration.stream, migration.version);

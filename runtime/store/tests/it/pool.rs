@@ -26,6 +26,9 @@ async fn probe(backend: Backend) -> Option<(TestDatabase, Db)> {
             Backend::MySql => ColumnDef::new(Alias::new("raw")).custom(Alias::new("LONGBLOB")).to_owned(),
             _ => ColumnDef::new(Alias::new("raw")).blob().to_owned(),
         });
+    if backend == Backend::MySql {
+        table.collate("utf8mb4_bin");
+    }
     match &pool {
         Pool::Sqlite(pool) => {
             drop(sqlx::raw_sql(AssertSqlSafe(table.to_string(sea_query::SqliteQueryBuilder))).execute(pool).await.unwrap());

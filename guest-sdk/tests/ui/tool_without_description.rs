@@ -1,0 +1,15 @@
+use innkeeper_sdk::prelude::*;
+
+/// A plugin.
+#[derive(Plugin)]
+#[plugin(id = "sample")]
+struct Sample;
+
+#[tools]
+impl Sample {
+    async fn greet(&self, name: String) -> String {
+        name
+    }
+}
+
+fn main() {}

@@ -1,0 +1,137 @@
+//! Whether the server can do its work, and why not.
+
+pub(crate) mod healthz;
+pub(crate) mod readyz;
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use innkeeper_store::{Store, StoreError, migrate};
+use serde::Serialize;
+use tokio::io::AsyncWriteExt;
+use tokio::sync::Mutex;
+use tokio::time::{Instant, timeout};
+use utoipa::ToSchema;
+
+/// How long a check may take, and how long its answer holds.
+const CHECK_TIMEOUT: Duration = Duration::from_secs(2);
+const FRESH: Duration = Duration::from_secs(1);
+/// What the check of the disk writes.
+const PROBE: &[u8] = &[0; 4096];
+
+/// What was looked at. Each is `ok`, or says what is wrong.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub(crate) struct Checks {
+    /// Whether the database answers.
+    pub(crate) database: String,
+    /// Whether its tables are those that this program needs.
+    pub(crate) schema: String,
+    /// Whether the data directory can be written.
+    pub(crate) disk: String,
+    /// Whether the server is stopping.
+    pub(crate) draining: bool,
+}
+
+impl Checks {
+    /// The first thing that is wrong.
+    pub(crate) fn reason(&self) -> Option<String> {
+        if self.draining {
+            return Some("draining".to_owned());
+        }
+        let named = [("database", &self.database), ("schema", &self.schema), ("disk", &self.disk)];
+        named.into_iter().find(|(_, state)| *state != "ok").map(|(name, state)| format!("{name}: {state}"))
+    }
+}
+
+/// Looks whether the server can do its work.
+pub(crate) struct Health {
+    store: Store,
+    data_dir: Option<PathBuf>,
+    draining: AtomicBool,
+    last: Mutex<Option<(Instant, Checks)>>,
+}
+
+impl Health {
+    /// Of a server.
+    pub(crate) fn new(store: Store, data_dir: Option<PathBuf>) -> Self {
+        Self { store, data_dir, draining: AtomicBool::new(false), last: Mutex::default() }
+    }
+
+    /// From now on the server is stopping.
+    pub(crate) fn drain(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the server is stopping.
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+
+    /// Looks, at most once a second.
+    pub(crate) async fn check(&self) -> Checks {
+        let mut last = self.last.lock().await;
+        let fresh = last.as_ref().filter(|(at, _)| at.elapsed() < FRESH).map(|(_, checks)| checks.clone());
+        let mut checks = match fresh {
+            Some(checks) => checks,
+            None => {
+                let checks = self.look().await;
+                *last = Some((Instant::now(), checks.clone()));
+                checks
+            }
+        };
+        checks.draining = self.is_draining();
+        checks
+    }
+
+    async fn look(&self) -> Checks {
+        let database = shown(timeout(CHECK_TIMEOUT, self.store.plugins().generation()).await.map(|result| result.map(drop)));
+        let schema = if database == "ok" {
+            shown(timeout(CHECK_TIMEOUT, migrate::ensure_supported(self.store.pool())).await)
+        } else {
+            "unknown while the database does not answer".to_owned()
+        };
+        let disk = match &self.data_dir {
+            Some(directory) => match timeout(CHECK_TIMEOUT, write_probe(directory)).await {
+                Ok(Ok(())) => "ok".to_owned(),
+                Ok(Err(error)) => format!("the data directory cannot be written: {}", error.kind()),
+                Err(_) => "the data directory did not answer in time".to_owned(),
+            },
+            None => "ok".to_owned(),
+        };
+        Checks { database, schema, disk, draining: false }
+    }
+}
+
+/// Anybody may ask, so an answer names no hosts, paths or logins.
+fn shown(result: Result<Result<(), StoreError>, tokio::time::error::Elapsed>) -> String {
+    match result {
+        Ok(Ok(())) => "ok".to_owned(),
+        Err(_) => "no answer in time".to_owned(),
+        Ok(Err(error)) => {
+            tracing::warn!(%error, "the server is not ready");
+            match error {
+                StoreError::Unreachable { .. } => "unreachable".to_owned(),
+                StoreError::ReadOnly(_) => "read-only".to_owned(),
+                StoreError::TooNew { .. }
+                | StoreError::SchemaMissing(_)
+                | StoreError::Busy(_)
+                | StoreError::Timeout
+                | StoreError::Full => error.to_string(),
+                _ => "failed; the log says why".to_owned(),
+            }
+        }
+    }
+}
+
+async fn write_probe(directory: &Path) -> std::io::Result<()> {
+    let path = directory.join(".readyz");
+    let written = async {
+        let mut file = tokio::fs::File::create(&path).await?;
+        file.write_all(PROBE).await?;
+        file.sync_all().await
+    };
+    let outcome = written.await;
+    let removed = tokio::fs::remove_file(&path).await;
+    outcome.and(removed)
+}

@@ -1,0 +1,107 @@
+//! A turn as server-sent events: chunks, events, a failure, `[DONE]`, and comments while nothing happens.
+
+use std::convert::Infallible;
+
+use axum::body::Body;
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use axum::http::{HeaderName, HeaderValue};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use futures::stream;
+use innkeeper_dispatch::Frame;
+use innkeeper_model::chunk::{Chunk, frame_json};
+use innkeeper_model::sse::DONE;
+
+use super::turn::{Running, revoked, stopping};
+use super::{error_frame, failure_of};
+use crate::failure::Failure;
+
+/// Proxies that gather answers must let this one through.
+const NO_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
+
+struct Frames {
+    running: Running,
+    first: Option<Frame>,
+    failed: bool,
+    ended: bool,
+}
+
+/// Begins the answer. A turn that fails soon, and before it said anything, is answered with a status of its own.
+pub(super) async fn answer(mut running: Running) -> Result<Response, Failure> {
+    let patience = running.app.options().first_frame;
+    let first = match tokio::time::timeout(patience, running.handle.frames.recv()).await {
+        Ok(Some(Frame::End(end))) => match end.error {
+            Some(error) => return Err(failure_of(error)),
+            None => Some(Frame::End(end)),
+        },
+        Ok(Some(frame)) => Some(frame),
+        Ok(None) => return Err(Failure::internal()),
+        Err(_) => None,
+    };
+    let frames = Frames { running, first, failed: false, ended: false };
+    let body = Body::from_stream(stream::unfold(frames, next));
+    let headers = [
+        (CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8")),
+        (CACHE_CONTROL, HeaderValue::from_static("no-cache")),
+        (NO_BUFFERING, HeaderValue::from_static("no")),
+    ];
+    Ok((headers, body).into_response())
+}
+
+async fn next(mut frames: Frames) -> Option<(Result<Bytes, Infallible>, Frames)> {
+    if frames.ended {
+        return None;
+    }
+    let text = frames.step().await;
+    Some((Ok(text.into()), frames))
+}
+
+impl Frames {
+    /// The next piece of the answer.
+    async fn step(&mut self) -> String {
+        let frame = match self.first.take() {
+            Some(frame) => Some(frame),
+            None => {
+                let running = &mut self.running;
+                let closing = running.app.closing().clone();
+                let silence = running.app.options().keep_alive;
+                tokio::select! {
+                    biased;
+                    frame = running.handle.frames.recv() => frame,
+                    () = running.lease.ended() => return self.end(Some(revoked())),
+                    () = closing.cancelled() => return self.end(Some(stopping())),
+                    () = tokio::time::sleep(silence) => return ": keep-alive\n\n".to_owned(),
+                }
+            }
+        };
+        match frame {
+            Some(Frame::Chunk(chunk)) => self.chunk(&chunk),
+            Some(Frame::End(end)) => self.end(end.error.map(failure_of)),
+            None => self.end(Some(Failure::internal())),
+        }
+    }
+
+    fn chunk(&mut self, chunk: &Chunk) -> String {
+        let handle = &self.running.handle;
+        match frame_json(&handle.id, handle.created, &handle.model, chunk) {
+            Ok(json) => {
+                self.failed |= matches!(chunk, Chunk::Failed(_));
+                format!("data: {json}\n\n")
+            }
+            Err(error) => {
+                let message = innkeeper_host::log::escape(&error.to_string());
+                let failure = Failure::new(axum::http::StatusCode::BAD_GATEWAY, "plugin-failed", message);
+                self.end(Some(failure))
+            }
+        }
+    }
+
+    fn end(&mut self, failure: Option<Failure>) -> String {
+        self.ended = true;
+        let mut text = failure.filter(|_| !self.failed).as_ref().map(error_frame).unwrap_or_default();
+        text.push_str("data: ");
+        text.push_str(DONE);
+        text.push_str("\n\n");
+        text
+    }
+}

@@ -1,0 +1,69 @@
+//! A turn as one answer. Events have no place in it: subscribers get them.
+
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use innkeeper_dispatch::Frame;
+use innkeeper_model::chunk::{Chunk, Collector};
+
+use super::failure_of;
+use super::turn::{Running, revoked, stopping};
+use crate::failure::Failure;
+
+/// Waits for the turn's end and puts the answer together.
+pub(super) async fn answer(mut running: Running) -> Result<Response, Failure> {
+    let mut collector = Collector::default();
+    let mut size = 0_usize;
+    let mut failed = None;
+    let closing = running.app.closing().clone();
+    loop {
+        let frame = tokio::select! {
+            biased;
+            frame = running.handle.frames.recv() => frame,
+            () = running.lease.ended() => return Err(revoked()),
+            () = closing.cancelled() => return Err(stopping()),
+        };
+        match frame {
+            Some(Frame::Chunk(chunk)) => {
+                size = size.saturating_add(weight(&chunk));
+                if size > running.app.options().answer_max {
+                    let max = running.app.options().answer_max;
+                    return Err(broken(format!("the answer is longer than {max} bytes; ask for a stream")));
+                }
+                if let Chunk::Failed(message) = chunk {
+                    failed = Some(broken(message));
+                } else {
+                    collector.add(&chunk).map_err(|error| broken(innkeeper_host::log::escape(&error.to_string())))?;
+                }
+            }
+            Some(Frame::End(end)) => match (end.error, failed) {
+                (Some(error), _) => return Err(failure_of(error)),
+                (None, Some(failure)) => return Err(failure),
+                (None, None) => break,
+            },
+            None => return Err(Failure::internal()),
+        }
+    }
+    let handle = &running.handle;
+    let json = collector.completion_json(&handle.id, handle.created, &handle.model);
+    let json = json.map_err(|error| broken(innkeeper_host::log::escape(&error.to_string())))?;
+    Ok(([(CONTENT_TYPE, HeaderValue::from_static("application/json"))], json).into_response())
+}
+
+fn broken(message: String) -> Failure {
+    Failure::new(StatusCode::BAD_GATEWAY, "plugin-failed", message)
+}
+
+/// Bytes that a chunk adds to the answer, about.
+fn weight(chunk: &Chunk) -> usize {
+    match chunk {
+        Chunk::Text(text) | Chunk::Raw(text) | Chunk::Failed(text) => text.len(),
+        Chunk::Delta(delta) => {
+            let text = [&delta.role, &delta.content, &delta.reasoning, &delta.extra];
+            let calls = delta.tool_calls.iter().flat_map(|call| [&call.id, &call.name, &call.arguments, &call.extra]);
+            text.into_iter().chain(calls).flatten().map(String::len).sum::<usize>() + 64
+        }
+        Chunk::Usage(_) | Chunk::Finish { .. } => 64,
+        Chunk::Event(_) => 0,
+    }
+}

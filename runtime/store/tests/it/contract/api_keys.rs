@@ -1,0 +1,63 @@
+//! Keys.
+
+use innkeeper_model::principal::Role;
+use innkeeper_store::ApiKeyId;
+
+use super::*;
+
+claims! {
+    a_key_stands_for_its_person_until_it_is_revoked,
+    a_key_is_kept_as_a_hash_only,
+    pending_people_have_no_keys_that_work,
+    wrong_keys_are_nobody,
+}
+
+async fn a_key_stands_for_its_person_until_it_is_revoked(world: &World) {
+    let keys = world.store.api_keys();
+    let (key, secret) = keys.create(&world.alice, "laptop").await.unwrap();
+    let (id, user) = keys.verify(&secret).await.unwrap().unwrap();
+    assert_eq!((&id, &user.id), (&key.id, &world.alice));
+    assert_eq!(keys.list(Some(&world.alice)).await.unwrap(), [key.clone()]);
+    assert!(keys.list(Some(&world.bob)).await.unwrap().is_empty());
+    let before = world.store.plugins().generation().await.unwrap();
+    assert!(keys.revoke(&key.id).await.unwrap());
+    assert!(!keys.revoke(&key.id).await.unwrap());
+    assert!(world.store.plugins().generation().await.unwrap() > before);
+    assert_eq!(keys.verify(&secret).await.unwrap(), None);
+    assert!(keys.list(None).await.unwrap().is_empty());
+}
+
+async fn a_key_is_kept_as_a_hash_only(world: &World) {
+    let (_, secret) = world.store.api_keys().create(&world.alice, "laptop").await.unwrap();
+    assert!(secret.starts_with("ik_") && secret.len() == 46, "{}", secret.len());
+    let (_, other) = world.store.api_keys().create(&world.alice, "laptop").await.unwrap();
+    assert_ne!(secret, other);
+    let mut tx = world.begin().await;
+    let mut select = sea_query::Query::select().column("hash").from("innkeeper_api_key").take();
+    let hashes = tx.fetch_all(&mut select, 10, |row| row.text("hash")).await.unwrap();
+    tx.rollback().await.unwrap();
+    assert!(hashes.contains(&blake3::hash(secret.as_bytes()).to_hex().to_string()));
+    assert!(hashes.iter().all(|hash| !hash.contains("ik_")));
+}
+
+async fn pending_people_have_no_keys_that_work(world: &World) {
+    let keys = world.store.api_keys();
+    assert!(is_not_found(keys.create(&world.pending, "k").await));
+    assert!(is_not_found(keys.create(&UserId::from("nobody"), "k").await));
+    let (_, secret) = keys.create(&world.bob, "k").await.unwrap();
+    world.store.users().set_role(&world.bob, Role::Pending).await.unwrap();
+    assert_eq!(keys.verify(&secret).await.unwrap(), None);
+    world.store.users().set_role(&world.bob, Role::User).await.unwrap();
+    assert!(keys.verify(&secret).await.unwrap().is_some());
+}
+
+async fn wrong_keys_are_nobody(world: &World) {
+    let keys = world.store.api_keys();
+    let (_, secret) = keys.create(&world.alice, "k").await.unwrap();
+    let changed = format!("{}x", &secret[..45]);
+    for wrong in ["", "ik_", "' OR '1'='1", &secret[1..], &changed, &secret.to_uppercase(), &format!("{secret} ")] {
+        assert_eq!(keys.verify(wrong).await.unwrap(), None, "{wrong:?}");
+    }
+    assert!(is_invalid(keys.create(&world.alice, " ").await));
+    assert!(!keys.revoke(&ApiKeyId::new("' OR '1'='1")).await.unwrap());
+}
