@@ -1,7 +1,9 @@
 //! Messages of chats, as they are stored. Permissions `chat-messages.read` and `chat-messages.write`.
 
 use crate::bindings::innkeeper::plugin::chat_messages as imported;
-pub use crate::bindings::innkeeper::types::chat_messages::{MessagePage, MessageUpdate, NewMessage, StoredMessage};
+pub use crate::bindings::innkeeper::types::chat_messages::{
+    MessagePage, MessageUpdate, NewMessage, StoredMessage,
+};
 use crate::{Error, Page};
 
 /// One message; `None` where there is none that the plugin may see.

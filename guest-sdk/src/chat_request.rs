@@ -4,8 +4,8 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 pub use crate::bindings::innkeeper::types::chat_request::{
-    ChatRequest, Chunk, Completion, Content, ContentPart, Delta, Finish, ImagePart, Media, Message, StreamEvent,
-    TextPart, ToolCall, ToolCallDelta, ToolSpec, Usage,
+    ChatRequest, Chunk, Completion, Content, ContentPart, Delta, Finish, ImagePart, Media, Message,
+    StreamEvent, TextPart, ToolCall, ToolCallDelta, ToolSpec, Usage,
 };
 pub use crate::bindings::innkeeper::types::common::Blob;
 

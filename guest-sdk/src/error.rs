@@ -3,8 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::bindings::innkeeper::types::common::{self, ErrorCode};
 pub use crate::bindings::innkeeper::types::common::PluginError;
+use crate::bindings::innkeeper::types::common::{self, ErrorCode};
 
 /// Why an import failed.
 #[derive(Clone, Debug, PartialEq)]
@@ -60,7 +60,11 @@ impl Error {
 
     /// An argument that the SDK itself found malformed, before any call.
     pub(crate) fn invalid(subject: &str, message: impl fmt::Display) -> Self {
-        Self::Invalid(Failure { message: message.to_string(), subject: Some(subject.to_owned()), ..Failure::default() })
+        Self::Invalid(Failure {
+            message: message.to_string(),
+            subject: Some(subject.to_owned()),
+            ..Failure::default()
+        })
     }
 
     /// A stream that ended before its end was said.
@@ -136,7 +140,9 @@ impl From<Error> for common::Error {
             code,
             message: failure.message,
             subject: failure.subject,
-            retry_after: failure.retry_after.map(|after| u64::try_from(after.as_millis()).unwrap_or(u64::MAX)),
+            retry_after: failure
+                .retry_after
+                .map(|after| u64::try_from(after.as_millis()).unwrap_or(u64::MAX)),
             may_have_happened: failure.may_have_happened,
             details: failure.details,
         }

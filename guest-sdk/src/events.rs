@@ -4,8 +4,8 @@ use serde::Serialize;
 
 use crate::bindings::innkeeper::plugin::events as imported;
 pub use crate::bindings::innkeeper::types::events::{
-    Answer, Confirmation, Embeds, Event, FileLink, Input, Notification, NotificationLevel, OtherEvent, Question,
-    Source, SourceDocument, Status,
+    Answer, Confirmation, Embeds, Event, FileLink, Input, Notification, NotificationLevel, OtherEvent,
+    Question, Source, SourceDocument, Status,
 };
 use crate::{Error, files};
 
@@ -22,7 +22,8 @@ pub async fn emit(event: Event) -> Result<(), Error> {
 /// # Errors
 /// As [`emit`].
 pub async fn status(description: impl Into<String>) -> Result<(), Error> {
-    emit(Event::Status(Status { description: description.into(), done: false, hidden: false, extra: None })).await
+    emit(Event::Status(Status { description: description.into(), done: false, hidden: false, extra: None }))
+        .await
 }
 
 /// Shows the last line of progress.
@@ -30,7 +31,8 @@ pub async fn status(description: impl Into<String>) -> Result<(), Error> {
 /// # Errors
 /// As [`emit`].
 pub async fn done(description: impl Into<String>) -> Result<(), Error> {
-    emit(Event::Status(Status { description: description.into(), done: true, hidden: false, extra: None })).await
+    emit(Event::Status(Status { description: description.into(), done: true, hidden: false, extra: None }))
+        .await
 }
 
 /// Appends text to the message.

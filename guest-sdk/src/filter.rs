@@ -21,7 +21,11 @@ pub trait Filter: Plugin {
     ///
     /// # Errors
     /// [`PluginError::Rejected`] ends the turn with that message.
-    async fn request(&self, _invocation: Invocation, request: ChatRequest) -> Result<ChatRequest, PluginError> {
+    async fn request(
+        &self,
+        _invocation: Invocation,
+        request: ChatRequest,
+    ) -> Result<ChatRequest, PluginError> {
         Ok(request)
     }
 
@@ -64,7 +68,10 @@ impl<T: Filter> crate::bindings::filter::Guest for T {
         Filter::stream(T::instance(), chunks).await
     }
 
-    async fn outlet(invocation: Invocation, messages: Vec<StoredMessage>) -> Result<Vec<StoredMessage>, PluginError> {
+    async fn outlet(
+        invocation: Invocation,
+        messages: Vec<StoredMessage>,
+    ) -> Result<Vec<StoredMessage>, PluginError> {
         Filter::outlet(T::instance(), invocation, messages).await
     }
 }

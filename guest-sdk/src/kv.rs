@@ -48,7 +48,9 @@ impl Scope {
     pub async fn get_json<T: DeserializeOwned>(self, key: impl Into<String>) -> Result<Option<T>, Error> {
         let key = key.into();
         let value = self.get(key.clone()).await?;
-        value.map(|value| serde_json::from_slice(&value).map_err(|error| Error::invalid(&key, error))).transpose()
+        value
+            .map(|value| serde_json::from_slice(&value).map_err(|error| Error::invalid(&key, error)))
+            .transpose()
     }
 
     /// Writes a value and returns its version.
@@ -97,7 +99,12 @@ impl Scope {
     ///
     /// # Errors
     /// As [`Scope::set`]; [`Error::Invalid`] if it is no counter.
-    pub async fn increment(self, key: impl Into<String>, by: i64, ttl: Option<Duration>) -> Result<i64, Error> {
+    pub async fn increment(
+        self,
+        key: impl Into<String>,
+        by: i64,
+        ttl: Option<Duration>,
+    ) -> Result<i64, Error> {
         Ok(imported::increment(self, key.into(), by, ttl.map(seconds)).await?)
     }
 

@@ -72,10 +72,10 @@ pub use {futures, schemars, serde, serde_json};
 pub mod prelude {
     pub use crate::chat_request::{ChatRequest, Chunk, Content, Message};
     pub use crate::{
-        Action, ActionResult, Error, Filter, Html, Invocation, Job, Json, Model, ModelList, OrFail, Page, Pipe, Plugin,
-        PluginError, Reply, StoredMessage, Tool, ToolContent, ToolResult, actions, chat_messages, chats, chunks,
-        completions, config, context, events, files, filter, jobs, kv, log, memories, pipe, spawn, toolbox, tools,
-        users, valves,
+        Action, ActionResult, Error, Filter, Html, Invocation, Job, Json, Model, ModelList, OrFail, Page,
+        Pipe, Plugin, PluginError, Reply, StoredMessage, Tool, ToolContent, ToolResult, actions,
+        chat_messages, chats, chunks, completions, config, context, events, files, filter, jobs, kv, log,
+        memories, pipe, spawn, toolbox, tools, users, valves,
     };
 }
 
@@ -83,8 +83,8 @@ pub mod prelude {
 #[doc(hidden)]
 pub mod __private {
     pub use crate::bindings::innkeeper::types::manifest::{
-        ActionDescription, FilterDescription, FilterHooks, JobDescription, LimitRequest, Manifest, PermissionRequest,
-        ToolDescription,
+        ActionDescription, FilterDescription, FilterHooks, JobDescription, LimitRequest, Manifest,
+        PermissionRequest, ToolDescription,
     };
     pub use crate::filter::DescribedFilter;
     pub use crate::plugin::{
@@ -93,3 +93,7 @@ pub mod __private {
     };
     pub use crate::tool::{arguments, unknown};
 }
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

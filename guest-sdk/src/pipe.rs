@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 
-pub use crate::bindings::pipe::{Model, ModelList, Reply};
 use crate::bindings::pipe::wit_stream;
+pub use crate::bindings::pipe::{Model, ModelList, Reply};
 use crate::chat_request::{ChatRequest, Chunk, Finish, StreamEvent, Usage};
 use crate::{Error, Failure, Invocation, Plugin, PluginError, spawn};
 
@@ -85,7 +85,8 @@ pub struct Closed;
 
 impl From<Closed> for PluginError {
     fn from(_: Closed) -> Self {
-        let failure = Failure { message: "nobody reads the reply any longer".to_owned(), ..Failure::default() };
+        let failure =
+            Failure { message: "nobody reads the reply any longer".to_owned(), ..Failure::default() };
         Error::Cancelled(failure).into()
     }
 }

@@ -15,11 +15,20 @@ pub trait Tool: Plugin {
     fn tools() -> Vec<ToolDescription>;
 
     /// Calls the tool `name`. `arguments` is a JSON object.
-    async fn call(&self, invocation: Invocation, name: &str, arguments: &str) -> Result<ToolResult, PluginError>;
+    async fn call(
+        &self,
+        invocation: Invocation,
+        name: &str,
+        arguments: &str,
+    ) -> Result<ToolResult, PluginError>;
 }
 
 impl<T: Tool> crate::bindings::tool::Guest for T {
-    async fn call(invocation: Invocation, name: String, arguments: String) -> Result<ToolResult, PluginError> {
+    async fn call(
+        invocation: Invocation,
+        name: String,
+        arguments: String,
+    ) -> Result<ToolResult, PluginError> {
         Tool::call(T::instance(), invocation, &name, &arguments).await
     }
 }

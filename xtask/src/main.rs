@@ -8,6 +8,7 @@ mod bench;
 mod ci;
 mod databases;
 mod demo;
+mod docs;
 mod guests;
 mod http;
 mod progress;
@@ -23,7 +24,12 @@ use clap::{Parser, Subcommand};
 use crate::progress::Progress;
 
 #[derive(Parser)]
-#[command(name = "cargo xtask", about = "Developer tasks of Innkeeper", disable_version_flag = true)]
+#[command(
+    name = "cargo xtask",
+    bin_name = "cargo xtask",
+    about = "Developer tasks of Innkeeper",
+    disable_version_flag = true
+)]
 struct Arguments {
     #[command(subcommand)]
     task: Task,
@@ -43,6 +49,8 @@ enum Task {
     Ci(ci::Arguments),
     /// Check the rules that a compiler does not know.
     Tidy(tidy::Arguments),
+    /// Write the documents that are made from the contract and the code.
+    Docs(docs::Arguments),
     /// Build the sample plugins and the test guests as WebAssembly components.
     Guests(guests::Arguments),
 }
@@ -56,6 +64,7 @@ fn main() -> ExitCode {
         Task::Bench(arguments) => bench::run(&arguments, &progress),
         Task::Ci(arguments) => ci::run(&arguments, &progress),
         Task::Tidy(arguments) => tidy::run(&arguments, &progress),
+        Task::Docs(arguments) => docs::run(&arguments, &progress),
         Task::Guests(arguments) => guests::run(&arguments, &progress),
     };
     match outcome {

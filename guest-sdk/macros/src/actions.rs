@@ -37,7 +37,9 @@ pub(crate) fn expand(mut block: ItemImpl) -> syn::Result<Tokens> {
         let key = action.ident.to_string();
         let name = names.get(&key).map_or_else(|| action.docs.title(), LitStr::value);
         if name.is_empty() {
-            let message = format!("the action `{id}` needs a doc comment or `#[action(name = \"…\")]`: its button says it");
+            let message = format!(
+                "the action `{id}` needs a doc comment or `#[action(name = \"…\")]`: its button says it"
+            );
             return Err(syn::Error::new(action.ident.span(), message));
         }
         let icon = match icons.get(&key) {
@@ -54,7 +56,7 @@ pub(crate) fn expand(mut block: ItemImpl) -> syn::Result<Tokens> {
         arms.push(arm(action)?);
     }
 
-    let export = crate::export("action", &plugin);
+    let export = crate::export("action", "run", &plugin);
     Ok(quote! {
         #block
 

@@ -20,7 +20,9 @@ struct Options {
 pub(crate) fn expand(attribute: Tokens, block: ItemImpl) -> syn::Result<Tokens> {
     let plugin = methods::of_trait(&block, "filter", "Filter")?;
     let Options { priority, toggle, guard, keep_instance } = options(attribute)?;
-    let has = |hook: &str| block.items.iter().any(|item| matches!(item, ImplItem::Fn(function) if function.sig.ident == hook));
+    let has = |hook: &str| {
+        block.items.iter().any(|item| matches!(item, ImplItem::Fn(function) if function.sig.ident == hook))
+    };
     if !HOOKS.iter().any(|hook| has(hook)) {
         let message = "a filter without hooks does nothing: write `inlet`, `request`, `stream` or `outlet`";
         return Err(syn::Error::new(plugin.span(), message));
@@ -30,7 +32,7 @@ pub(crate) fn expand(attribute: Tokens, block: ItemImpl) -> syn::Result<Tokens> 
         let flag = quote::format_ident!("{flag}");
         quote!(::innkeeper_sdk::__private::FilterHooks::#flag)
     });
-    let export = crate::export("filter", plugin);
+    let export = crate::export("filter", "inlet", plugin);
     Ok(quote! {
         #block
 

@@ -36,11 +36,14 @@ pub(crate) fn expand(mut block: ItemImpl) -> syn::Result<Tokens> {
         let id = &job.name;
         let key = job.ident.to_string();
         let Some(schedule) = schedules.get(&key) else {
-            let message = format!("the job `{id}` needs `#[job(schedule = \"0 3 * * *\")]`: five fields of cron, in UTC");
+            let message = format!(
+                "the job `{id}` needs `#[job(schedule = \"0 3 * * *\")]`: five fields of cron, in UTC"
+            );
             return Err(syn::Error::new(job.ident.span(), message));
         };
         let title = job.docs.title();
-        let name = names.get(&key).map_or_else(|| if title.is_empty() { id.clone() } else { title }, LitStr::value);
+        let name =
+            names.get(&key).map_or_else(|| if title.is_empty() { id.clone() } else { title }, LitStr::value);
         descriptions.push(quote! {
             ::innkeeper_sdk::__private::JobDescription {
                 id: ::std::string::String::from(#id),
@@ -54,7 +57,10 @@ pub(crate) fn expand(mut block: ItemImpl) -> syn::Result<Tokens> {
                 Role::Invocation { by_reference: true } => quote!(&invocation),
                 Role::Invocation { by_reference: false } => quote!(invocation),
                 Role::Other { ty, .. } => {
-                    return Err(syn::Error::new(ty.span(), "a job takes `&self` and, if it wants it, an `Invocation`"));
+                    return Err(syn::Error::new(
+                        ty.span(),
+                        "a job takes `&self` and, if it wants it, an `Invocation`",
+                    ));
                 }
             });
         }
@@ -62,7 +68,7 @@ pub(crate) fn expand(mut block: ItemImpl) -> syn::Result<Tokens> {
         arms.push(quote!(#id => #invoke.map_err(::core::convert::Into::into),));
     }
 
-    let export = crate::export("job", &plugin);
+    let export = crate::export("job", "run", &plugin);
     Ok(quote! {
         #block
 
@@ -91,6 +97,8 @@ pub(crate) fn expand(mut block: ItemImpl) -> syn::Result<Tokens> {
 fn schedule(text: LitStr) -> syn::Result<LitStr> {
     match text.value().split_whitespace().count() {
         5 => Ok(text),
-        count => Err(syn::Error::new(text.span(), format!("a schedule has five fields of cron; this has {count}"))),
+        count => {
+            Err(syn::Error::new(text.span(), format!("a schedule has five fields of cron; this has {count}")))
+        }
     }
 }

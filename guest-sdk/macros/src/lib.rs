@@ -19,7 +19,7 @@ use syn::{DeriveInput, ItemImpl, ItemStruct, parse_macro_input};
 
 /// Makes a struct a plugin.
 ///
-/// ```ignore
+/// ```text
 /// /// What it does, for people.
 /// #[derive(Plugin)]
 /// #[plugin(
@@ -94,13 +94,19 @@ fn finish(output: syn::Result<Tokens>) -> TokenStream {
     output.unwrap_or_else(syn::Error::into_compile_error).into()
 }
 
-/// The call of the SDK's macro that exports one kind; nothing on a machine that is no guest, where tests run.
-fn export(kind: &str, plugin: &syn::Ident) -> Tokens {
-    let kind = quote::format_ident!("{kind}");
+/// The call of the SDK's macro that exports one kind.
+/// On a machine that is no guest, where tests run, nothing is exported; naming the function keeps the plugin from looking unused.
+fn export(kind: &str, function: &str, plugin: &syn::Ident) -> Tokens {
+    let (kind, function) = (quote::format_ident!("{kind}"), quote::format_ident!("{function}"));
     quote! {
         #[cfg(target_family = "wasm")]
         const _: () = {
             ::innkeeper_sdk::bindings::#kind::export!(#plugin with_types_in ::innkeeper_sdk::bindings::#kind);
+        };
+
+        #[cfg(not(target_family = "wasm"))]
+        const _: fn() = || {
+            let _ = <#plugin as ::innkeeper_sdk::bindings::#kind::Guest>::#function;
         };
     }
 }

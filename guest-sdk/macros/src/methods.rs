@@ -47,7 +47,8 @@ pub(crate) fn no_arguments(attribute: Tokens, name: &str) -> syn::Result<()> {
 /// The struct of `impl Struct { … }`.
 pub(crate) fn inherent<'a>(block: &'a ItemImpl, macro_name: &str) -> syn::Result<&'a Ident> {
     if let Some((_, path, _)) = &block.trait_ {
-        let message = format!("`#[{macro_name}]` goes on `impl MyPlugin {{ … }}`, not on the `impl` of a trait");
+        let message =
+            format!("`#[{macro_name}]` goes on `impl MyPlugin {{ … }}`, not on the `impl` of a trait");
         return Err(syn::Error::new(path.span(), message));
     }
     subject(block, macro_name)
@@ -55,7 +56,10 @@ pub(crate) fn inherent<'a>(block: &'a ItemImpl, macro_name: &str) -> syn::Result
 
 /// The struct of `impl Trait for Struct { … }`.
 pub(crate) fn of_trait<'a>(block: &'a ItemImpl, macro_name: &str, name: &str) -> syn::Result<&'a Ident> {
-    let fits = block.trait_.as_ref().is_some_and(|(_, path, _)| path.segments.last().is_some_and(|last| last.ident == name));
+    let fits = block
+        .trait_
+        .as_ref()
+        .is_some_and(|(_, path, _)| path.segments.last().is_some_and(|last| last.ident == name));
     if !fits {
         let message = format!("`#[{macro_name}]` goes on `impl {name} for MyPlugin {{ … }}`");
         return Err(syn::Error::new(block.impl_token.span(), message));
@@ -72,7 +76,9 @@ fn subject<'a>(block: &'a ItemImpl, macro_name: &str) -> syn::Result<&'a Ident> 
         Type::Path(path) => path.path.get_ident(),
         _ => None,
     }
-    .ok_or_else(|| syn::Error::new(block.self_ty.span(), "name the plugin's struct here, without a path in front"))
+    .ok_or_else(|| {
+        syn::Error::new(block.self_ty.span(), "name the plugin's struct here, without a path in front")
+    })
 }
 
 /// Takes the methods out of a block, and from them what only this macro understands.
@@ -96,7 +102,10 @@ pub(crate) fn collect(
         }
         check_name(&name.0, name.1, what)?;
         if methods.iter().any(|method| method.name == name.0) {
-            return Err(syn::Error::new(name.1, format!("there is another {what} `{}`; names must differ", name.0)));
+            return Err(syn::Error::new(
+                name.1,
+                format!("there is another {what} `{}`; names must differ", name.0),
+            ));
         }
         methods.push(method(function, name.0, what)?);
     }
@@ -110,7 +119,10 @@ pub(crate) fn collect(
 fn method(function: &mut ImplItemFn, name: String, what: &str) -> syn::Result<Method> {
     let signature = &mut function.sig;
     if !signature.generics.params.is_empty() {
-        return Err(syn::Error::new(signature.generics.span(), format!("the method of a {what} cannot be generic")));
+        return Err(syn::Error::new(
+            signature.generics.span(),
+            format!("the method of a {what} cannot be generic"),
+        ));
     }
     match signature.inputs.first() {
         Some(FnArg::Receiver(receiver)) if receiver.reference.is_some() && receiver.mutability.is_none() => {}
@@ -119,7 +131,9 @@ fn method(function: &mut ImplItemFn, name: String, what: &str) -> syn::Result<Me
             return Err(syn::Error::new(receiver.span(), message));
         }
         _ => {
-            let message = format!("the method of a {what} takes `&self`; put other functions into another `impl` block");
+            let message = format!(
+                "the method of a {what} takes `&self`; put other functions into another `impl` block"
+            );
             return Err(syn::Error::new(signature.ident.span(), message));
         }
     }
@@ -153,7 +167,9 @@ fn role(pattern: &Pat, ty: &Type, attributes: Vec<Attribute>, what: &str) -> syn
         return Ok(Role::Invocation { by_reference });
     }
     if by_reference {
-        let message = format!("a {what} owns its arguments: take `String` instead of `&str`, `Vec<T>` instead of `&[T]`");
+        let message = format!(
+            "a {what} owns its arguments: take `String` instead of `&str`, `Vec<T>` instead of `&[T]`"
+        );
         return Err(syn::Error::new(ty.span(), message));
     }
     let Pat::Ident(name) = pattern else {
@@ -177,6 +193,8 @@ fn check_name(name: &str, span: Span, what: &str) -> syn::Result<()> {
     if first && rest && name.len() <= 64 {
         return Ok(());
     }
-    let message = format!("`{name}` cannot name a {what}: use letters, digits, `_` and `-`, not a digit in front, at most 64");
+    let message = format!(
+        "`{name}` cannot name a {what}: use letters, digits, `_` and `-`, not a digit in front, at most 64"
+    );
     Err(syn::Error::new(span, message))
 }

@@ -8,6 +8,6 @@ use crate::methods;
 
 pub(crate) fn expand(block: ItemImpl) -> syn::Result<Tokens> {
     let plugin = methods::of_trait(&block, "pipe", "Pipe")?;
-    let export = crate::export("pipe", plugin);
+    let export = crate::export("pipe", "run", plugin);
     Ok(quote!(#block #export))
 }

@@ -78,13 +78,19 @@ impl Parse for Permission {
         }
         let name = name.replace('_', "-");
         if !PERMISSIONS.contains(&name.as_str()) {
-            let message = format!("unknown permission `{name}`; there are {}", PERMISSIONS.map(|name| format!("`{name}`")).join(", "));
+            let message = format!(
+                "unknown permission `{name}`; there are {}",
+                PERMISSIONS.map(|name| format!("`{name}`")).join(", ")
+            );
             return Err(syn::Error::new(first.span(), message));
         }
         input.parse::<Token![=]>()?;
         let reason: LitStr = input.parse()?;
         if reason.value().trim().is_empty() {
-            return Err(syn::Error::new(reason.span(), "say why: the operator reads it before granting the permission"));
+            return Err(syn::Error::new(
+                reason.span(),
+                "say why: the operator reads it before granting the permission",
+            ));
         }
         Ok(Self { name, reason, optional })
     }
@@ -103,7 +109,10 @@ impl Parse for Limit {
 pub(crate) fn expand(input: DeriveInput) -> syn::Result<Tokens> {
     let plugin = &input.ident;
     if !input.generics.params.is_empty() {
-        return Err(syn::Error::new(input.generics.span(), "a plugin cannot be generic: a component is one plugin"));
+        return Err(syn::Error::new(
+            input.generics.span(),
+            "a plugin cannot be generic: a component is one plugin",
+        ));
     }
     let options = options(&input)?;
     let Some(id) = &options.id else {
@@ -113,7 +122,11 @@ pub(crate) fn expand(input: DeriveInput) -> syn::Result<Tokens> {
     check_id(id)?;
     let name = options.name.as_ref().map_or_else(|| title(&id.value()), LitStr::value);
     let description = options.description.as_ref().map_or_else(|| docs::text(&input.attrs), LitStr::value);
-    let description = if description.is_empty() { quote!(::core::env!("CARGO_PKG_DESCRIPTION")) } else { quote!(#description) };
+    let description = if description.is_empty() {
+        quote!(::core::env!("CARGO_PKG_DESCRIPTION"))
+    } else {
+        quote!(#description)
+    };
     let license = or_variable(options.license.as_ref(), "CARGO_PKG_LICENSE");
     let homepage = or_variable(options.homepage.as_ref(), "CARGO_PKG_HOMEPAGE");
     let permissions = options.permissions.iter().map(|Permission { name, reason, optional }| {
@@ -133,7 +146,7 @@ pub(crate) fn expand(input: DeriveInput) -> syn::Result<Tokens> {
     let valves = schema(options.valves.as_ref());
     let user_valves = schema(options.user_valves.as_ref());
     let instance = instance(&input)?;
-    let export = crate::export("plugin", plugin);
+    let export = crate::export("plugin", "describe", plugin);
 
     Ok(quote! {
         impl ::innkeeper_sdk::Plugin for #plugin {
@@ -251,11 +264,15 @@ fn check_id(id: &LitStr) -> syn::Result<()> {
     let mut parts = value.split(['-', '_']);
     let fits = value.len() <= 64
         && value.starts_with(|c: char| c.is_ascii_lowercase())
-        && parts.all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit()));
+        && parts.all(|part| {
+            !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
+        });
     if fits {
         return Ok(());
     }
-    let message = format!("`{value}` cannot be a plugin's id: use lower-case words of letters and digits, joined by `-` or `_`, at most 64 bytes");
+    let message = format!(
+        "`{value}` cannot be a plugin's id: use lower-case words of letters and digits, joined by `-` or `_`, at most 64 bytes"
+    );
     Err(syn::Error::new(id.span(), message))
 }
 

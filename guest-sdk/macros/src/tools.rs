@@ -46,7 +46,7 @@ pub(crate) fn expand(mut block: ItemImpl) -> syn::Result<Tokens> {
         arms.push(arm(tool, &arguments));
     }
 
-    let export = crate::export("tool", &plugin);
+    let export = crate::export("tool", "call", &plugin);
     Ok(quote! {
         #block
 
@@ -80,13 +80,21 @@ pub(crate) fn expand(mut block: ItemImpl) -> syn::Result<Tokens> {
 /// The model decides by the description alone whether to call a tool.
 fn check_docs(tool: &Method) -> syn::Result<()> {
     if tool.docs.description.is_empty() {
-        let message = format!("the tool `{}` needs a doc comment: it tells the model what it does and when to use it", tool.name);
+        let message = format!(
+            "the tool `{}` needs a doc comment: it tells the model what it does and when to use it",
+            tool.name
+        );
         return Err(syn::Error::new(tool.ident.span(), message));
     }
-    let known = |described: &str| tool.roles.iter().any(|role| matches!(role, Role::Other { name, .. } if name == described));
+    let known = |described: &str| {
+        tool.roles.iter().any(|role| matches!(role, Role::Other { name, .. } if name == described))
+    };
     match tool.docs.arguments.keys().find(|described| !known(described)) {
         Some(unknown) => {
-            let message = format!("the doc comment describes `{unknown}`, which is not an argument of `{}`", tool.ident);
+            let message = format!(
+                "the doc comment describes `{unknown}`, which is not an argument of `{}`",
+                tool.ident
+            );
             Err(syn::Error::new(tool.ident.span(), message))
         }
         None => Ok(()),

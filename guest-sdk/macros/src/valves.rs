@@ -10,7 +10,10 @@ pub(crate) fn expand(mut item: ItemStruct) -> syn::Result<Tokens> {
         return Err(syn::Error::new(item.generics.span(), "a struct of settings cannot be generic"));
     }
     let Fields::Named(fields) = &mut item.fields else {
-        return Err(syn::Error::new(item.ident.span(), "settings have names: write a struct with named fields"));
+        return Err(syn::Error::new(
+            item.ident.span(),
+            "settings have names: write a struct with named fields",
+        ));
     };
     let mut defaults = Vec::new();
     for field in &mut fields.named {
@@ -22,7 +25,9 @@ pub(crate) fn expand(mut item: ItemStruct) -> syn::Result<Tokens> {
                 }
                 let value: Expr = meta.value()?.parse()?;
                 default = match &value {
-                    Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => quote!(::core::convert::Into::into(#text)),
+                    Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => {
+                        quote!(::core::convert::Into::into(#text))
+                    }
                     other => quote!(#other),
                 };
                 Ok(())

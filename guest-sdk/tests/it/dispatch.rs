@@ -33,7 +33,15 @@ impl Counter {
 
 fn invocation() -> Invocation {
     let text = |text: &str| text.to_owned();
-    Invocation { id: text("1"), turn: text("t"), user: None, chat: None, message: None, locale: None, extra: None }
+    Invocation {
+        id: text("1"),
+        turn: text("t"),
+        user: None,
+        chat: None,
+        message: None,
+        locale: None,
+        extra: None,
+    }
 }
 
 fn call(name: &str, arguments: &str) -> Result<ToolResult, PluginError> {

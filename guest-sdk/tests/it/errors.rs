@@ -18,7 +18,9 @@ fn record(code: common::ErrorCode) -> common::Error {
 
 #[test]
 fn an_error_goes_through_the_enum_unchanged() {
-    use common::ErrorCode::{Cancelled, Conflict, Denied, Invalid, Other, QuotaExceeded, Timeout, Unavailable};
+    use common::ErrorCode::{
+        Cancelled, Conflict, Denied, Invalid, Other, QuotaExceeded, Timeout, Unavailable,
+    };
     let codes =
         [Denied, QuotaExceeded, Invalid, Conflict, Unavailable, Timeout, Cancelled, Other("new".to_owned())];
     for code in codes {
@@ -46,6 +48,8 @@ fn a_question_mark_makes_any_of_them_a_plugins_error() {
     }
     assert!(matches!(host(), Err(PluginError::Host(error)) if error.code == common::ErrorCode::Denied));
     assert!(matches!(json(), Err(PluginError::Failed(_))));
-    assert!(matches!("x".parse::<u8>().or_fail("count"), Err(PluginError::Failed(text)) if text.starts_with("count: ")));
+    assert!(
+        matches!("x".parse::<u8>().or_fail("count"), Err(PluginError::Failed(text)) if text.starts_with("count: "))
+    );
     assert!(matches!(None::<u8>.or_reject("Which?"), Err(PluginError::Rejected(text)) if text == "Which?"));
 }

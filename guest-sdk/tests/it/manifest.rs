@@ -109,9 +109,13 @@ fn a_manifest_says_what_the_macros_were_told() {
     assert_eq!(manifest.name, "All sorts");
     assert_eq!(manifest.version, env!("CARGO_PKG_VERSION"));
     assert_eq!(manifest.description, "Does a bit of everything.\n\nIn two paragraphs.");
-    assert_eq!((manifest.license.as_deref(), manifest.homepage.as_deref()), (Some("MIT"), Some("https://example.org")));
+    assert_eq!(
+        (manifest.license.as_deref(), manifest.homepage.as_deref()),
+        (Some("MIT"), Some("https://example.org"))
+    );
 
-    let permissions: Vec<_> = manifest.permissions.iter().map(|p| (&*p.name, &*p.reason, p.optional)).collect();
+    let permissions: Vec<_> =
+        manifest.permissions.iter().map(|p| (&*p.name, &*p.reason, p.optional)).collect();
     assert_eq!(permissions, [("kv", "keeps things", false), ("chat-messages.read", "reads along", true)]);
     let limits: Vec<_> = manifest.limits.iter().map(|limit| (&*limit.name, limit.value)).collect();
     assert_eq!(limits, [("fuel", 1_000_000), ("host-calls", 5)]);
@@ -122,7 +126,8 @@ fn a_manifest_says_what_the_macros_were_told() {
     });
     assert_eq!(filter, expected);
 
-    let actions: Vec<_> = manifest.actions.iter().map(|a| (&*a.id, &*a.name, a.icon_url.as_deref())).collect();
+    let actions: Vec<_> =
+        manifest.actions.iter().map(|a| (&*a.id, &*a.name, a.icon_url.as_deref())).collect();
     assert_eq!(actions, [("press", "Press me", None), ("press-hard", "Press hard", Some("data:,"))]);
     let jobs: Vec<_> = manifest.jobs.iter().map(|job| (&*job.id, &*job.name, &*job.schedule)).collect();
     assert_eq!(jobs, [("tidy", "Tidies up", "0 3 * * *")]);

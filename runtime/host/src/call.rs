@@ -7,9 +7,12 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use innkeeper_model::authority::Authority;
 use innkeeper_model::limits::Limits;
-use innkeeper_model::receipt::Usage;
+use innkeeper_model::permission::Grants;
+use innkeeper_model::receipt::{Outcome, Usage};
 use innkeeper_model::{Error, Permission, PluginId, Principal, UserId};
 use innkeeper_store::{RowBudget, Store};
+
+use tokio::sync::SetOnce;
 
 use crate::clocks::CallClock;
 use crate::fault::{Fault, Stop, denied};
@@ -37,7 +40,17 @@ pub enum Interface {
 }
 
 const INTERFACES: [&str; 12] = [
-    "chat-messages", "chats", "completions", "config", "context", "events", "files", "kv", "log", "memories", "toolbox",
+    "chat-messages",
+    "chats",
+    "completions",
+    "config",
+    "context",
+    "events",
+    "files",
+    "kv",
+    "log",
+    "memories",
+    "toolbox",
     "users",
 ];
 
@@ -86,6 +99,7 @@ struct Call {
     counters: Counters,
     running: AtomicUsize,
     rows: Arc<RowBudget>,
+    settled: SetOnce<(Outcome, u64)>,
 }
 
 #[derive(Default)]
@@ -110,43 +124,77 @@ impl CallHandle {
             setup.phase = Phase::Run(store.for_plugin(&setup.plugin).with_row_budget(Arc::clone(&rows)));
         }
         let counters = Counters::default();
-        Self(Arc::new(Call { setup, clock, counters, running: AtomicUsize::new(0), rows }))
+        Self(Arc::new(Call { setup, clock, counters, running: AtomicUsize::new(0), rows, settled: SetOnce::new() }))
     }
 
-    /// Begins a host call that needs a permission.
-    pub(crate) fn begin(&self, interface: Interface, permission: Permission) -> Result<HostCall, Fault> {
-        let call = self.begin_unchecked(interface)?;
+    /// Begins a host call that needs a permission; `bytes` is what the guest passed in.
+    pub(crate) fn begin(
+        &self,
+        interface: Interface,
+        permission: Permission,
+        bytes: u64,
+    ) -> Result<HostCall, Fault> {
+        let call = self.begin_unchecked(interface, bytes)?;
         self.require(permission)?;
-        if !matches!(self.principal(), Principal::Service) && !self.principal().is_admitted() {
-            return Err(Error::denied(permission, "the person may not use plugins; an admin has to admit them first").into());
+        self.admitted(permission)?;
+        Ok(call)
+    }
+
+    /// Begins a host call whose permission is decided elsewhere, by what the guest passed in.
+    pub(crate) fn begin_unchecked(&self, interface: Interface, bytes: u64) -> Result<HostCall, Fault> {
+        let call = self.enter(interface, bytes)?;
+        let most = self.0.setup.limits.concurrent_host_calls;
+        if self.0.running.load(Ordering::Relaxed) as u64 > most {
+            let message = format!("{most} host calls run at once already; await some of them first");
+            return Err(Error::quota("concurrent-host-calls", message).into());
         }
         Ok(call)
     }
 
-    /// Begins a host call that needs no permission: what the plugin was called with, its own settings, its log.
-    pub(crate) fn begin_unchecked(&self, interface: Interface) -> Result<HostCall, Fault> {
-        let limits = &self.0.setup.limits;
+    /// Begins a host call that needs no permission and does not wait: what the plugin was called with, its own settings, its log.
+    pub(crate) fn enter(&self, interface: Interface, bytes: u64) -> Result<HostCall, Fault> {
         let Phase::Run(store) = &self.0.setup.phase else {
-            return Err(Error::unavailable("imports do not answer while the plugin describes itself", None).into());
+            return Err(
+                Error::unavailable("imports do not answer while the plugin describes itself", None).into()
+            );
         };
         let counters = &self.0.counters;
-        if counters.total_calls.fetch_add(1, Ordering::Relaxed) >= limits.host_calls {
+        if counters.total_calls.fetch_add(1, Ordering::Relaxed) >= self.0.setup.limits.host_calls {
             return Err(Stop::Limit("host-calls").into());
         }
         if let Some(counter) = counters.host_calls.get(interface as usize) {
             counter.fetch_add(1, Ordering::Relaxed);
         }
-        let running = self.0.running.fetch_add(1, Ordering::Relaxed);
-        let host_call = HostCall { call: self.clone(), store: store.clone(), interface };
-        if running as u64 >= limits.concurrent_host_calls {
-            let message = format!("{} host calls run at once already; await some of them first", limits.concurrent_host_calls);
-            return Err(Error::quota("concurrent-host-calls", message).into());
+        self.charge(interface, bytes)?;
+        self.0.running.fetch_add(1, Ordering::Relaxed);
+        Ok(HostCall { call: self.clone(), store: store.clone(), interface })
+    }
+
+    /// Refuses people who were not admitted; jobs have nobody behind them.
+    pub(crate) fn admitted(&self, permission: Permission) -> Result<(), Error> {
+        match self.principal() {
+            Principal::Person { .. } if !self.principal().is_admitted() => Err(Error::denied(
+                permission,
+                "the person may not use plugins; an admin has to admit them first",
+            )),
+            Principal::Person { .. } | Principal::Service => Ok(()),
         }
-        Ok(host_call)
+    }
+
+    /// The grants that hold for the principal: for a job those granted as unattended, one by one.
+    pub(crate) fn effective_grants(&self) -> Arc<Grants> {
+        let grants = self.0.setup.grants.get();
+        match self.principal() {
+            Principal::Person { .. } => grants,
+            Principal::Service => {
+                let unattended = grants.0.iter().filter(|(_, grant)| grant.unattended);
+                Arc::new(Grants(unattended.map(|(name, grant)| (*name, grant.clone())).collect()))
+            }
+        }
     }
 
     /// Checks a grant without beginning a host call.
-    pub(crate) fn require(&self, permission: Permission) -> Result<(), Error> {
+    pub fn require(&self, permission: Permission) -> Result<(), Error> {
         let grants = self.0.setup.grants.get();
         let grant = grants.get(permission);
         let holds = match self.principal() {
@@ -213,13 +261,19 @@ impl CallHandle {
         Ok(())
     }
 
-    pub(crate) fn count_event(&self, bytes: u64) -> Result<(), Error> {
-        let limits = &self.0.setup.limits;
-        if bytes > limits.event_bytes {
-            let message = format!("the event has {bytes} bytes; at most {} are allowed", limits.event_bytes);
-            return Err(Error::quota("event-bytes", message));
+    /// Refuses an event that is too large, before it is taken apart.
+    pub(crate) fn check_event_bytes(&self, bytes: u64) -> Result<(), Error> {
+        let most = self.0.setup.limits.event_bytes;
+        if bytes <= most {
+            return Ok(());
         }
-        count_up_to(&self.0.counters.events, limits.events, "events")
+        let message = format!("the event has {bytes} bytes; at most {most} are allowed");
+        Err(Error::quota("event-bytes", message))
+    }
+
+    pub(crate) fn count_event(&self, bytes: u64) -> Result<(), Error> {
+        self.check_event_bytes(bytes)?;
+        count_up_to(&self.0.counters.events, self.0.setup.limits.events, "events")
     }
 
     pub(crate) fn count_completion(&self) -> Result<(), Error> {
@@ -232,7 +286,9 @@ impl CallHandle {
         if let Some(counter) = counters.host_bytes.get(interface as usize) {
             counter.fetch_add(bytes, Ordering::Relaxed);
         }
-        if counters.total_bytes.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes) > self.0.setup.limits.host_bytes {
+        if counters.total_bytes.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes)
+            > self.0.setup.limits.host_bytes
+        {
             return Err(Stop::Limit("host-bytes"));
         }
         Ok(())
@@ -246,6 +302,17 @@ impl CallHandle {
             counters.log_lines_dropped.fetch_add(1, Ordering::Relaxed);
         }
         fits
+    }
+
+    /// Notes how the call ended, background work apart, and what fuel it took. The first word counts.
+    pub fn settle(&self, outcome: Outcome, fuel: u64) {
+        // A call that was settled when its answer was complete is settled again when its background work ends.
+        let _ = self.0.settled.set((outcome, fuel));
+    }
+
+    /// Waits for how the call ended, background work apart, and what fuel it took. A dropped call never settles.
+    pub async fn settled(&self) -> (Outcome, u64) {
+        self.0.settled.wait().await.clone()
     }
 
     /// What has been used so far; `fuel` is what the store says.
@@ -306,9 +373,14 @@ impl HostCall {
         self.call.principal().user().ok_or_else(|| Error::invalid("user", "there is no person behind a job"))
     }
 
-    /// Counts bytes that the guest passed in.
+    /// Counts bytes that pass after the host call has begun.
     pub(crate) fn charge(&self, bytes: u64) -> Result<(), Fault> {
-        Ok(self.call.charge(self.interface, bytes)?)
+        Ok(self.charge_bytes(bytes)?)
+    }
+
+    /// The same, where there is no guest to hear of it.
+    pub(crate) fn charge_bytes(&self, bytes: u64) -> Result<(), Stop> {
+        self.call.charge(self.interface, bytes)
     }
 
     /// Ends the host call with a result, which must fit into what may be passed.

@@ -9,36 +9,45 @@ use crate::bindings::innkeeper::plugin::chat_messages::{self as wit, HostWithSto
 use crate::bindings::innkeeper::types::common;
 use crate::call::{CallHandle, Interface};
 use crate::convert::all;
+use crate::convert::json::check_array;
 use crate::fault::{Fault, Settled, settle};
 use crate::state::{Host, State, handle};
+use crate::weigh::Weigh;
 
 const READ: Permission = Permission::ChatMessagesRead;
 const WRITE: Permission = Permission::ChatMessagesWrite;
 
 async fn get(call: CallHandle, chat: ChatId, id: MessageId) -> Result<Option<StoredMessage>, Fault> {
-    let call = call.begin(Interface::ChatMessages, READ)?;
+    let call = call.begin(Interface::ChatMessages, READ, (&chat, &id).weigh())?;
     let found = call.store().chat_messages().get(&call.authority(READ), &chat, &id).await?;
     call.finish(found)
 }
 
 async fn list(call: CallHandle, chat: ChatId, page: PageRequest) -> Result<Page<StoredMessage>, Fault> {
-    let call = call.begin(Interface::ChatMessages, READ)?;
+    let call = call.begin(Interface::ChatMessages, READ, (&chat, &page).weigh())?;
     let found = call.store().chat_messages().list(&call.authority(READ), &chat, &page).await?;
     call.finish(found)
 }
 
-async fn branch(call: CallHandle, chat: ChatId, leaf: Option<MessageId>) -> Result<Vec<StoredMessage>, Fault> {
-    let call = call.begin(Interface::ChatMessages, READ)?;
+async fn branch(
+    call: CallHandle,
+    chat: ChatId,
+    leaf: Option<MessageId>,
+) -> Result<Vec<StoredMessage>, Fault> {
+    let call = call.begin(Interface::ChatMessages, READ, (&chat, &leaf).weigh())?;
     let found = call.store().chat_messages().branch(&call.authority(READ), &chat, leaf.as_ref()).await?;
     call.finish(found)
 }
 
 async fn append(call: CallHandle, chat: ChatId, message: NewMessage) -> Result<StoredMessage, Fault> {
-    let call = call.begin(Interface::ChatMessages, WRITE)?;
+    let call = call.begin(Interface::ChatMessages, WRITE, (&chat, &message).weigh())?;
     if !matches!(message.role.as_str(), "user" | "assistant" | "system") {
-        return Err(Error::invalid("role", "the role of a stored message is `user`, `assistant` or `system`").into());
+        return Err(Error::invalid(
+            "role",
+            "the role of a stored message is `user`, `assistant` or `system`",
+        )
+        .into());
     }
-    call.charge(message.content.len() as u64)?;
     let stored = call.store().chat_messages().append(&call.authority(WRITE), &chat, message).await?;
     call.finish(stored)
 }
@@ -50,29 +59,33 @@ async fn update(
     change: MessageUpdate,
     version: String,
 ) -> Result<StoredMessage, Fault> {
-    let call = call.begin(Interface::ChatMessages, WRITE)?;
-    let mut bytes = change.content.as_ref().map_or(0, String::len);
-    for (field, array) in [("files", &change.files), ("sources", &change.sources), ("embeds", &change.embeds)] {
-        if let Some(array) = array {
-            bytes += array.len();
-            serde_json::from_str::<Vec<serde::de::IgnoredAny>>(array)
-                .map_err(|error| Error::invalid(field, format!("`{field}` is not a JSON array: {error}")))?;
-        }
+    let call = call.begin(Interface::ChatMessages, WRITE, (&(&chat, &id), &(&change, &version)).weigh())?;
+    for (field, array) in [("files", &change.files), ("sources", &change.sources), ("embeds", &change.embeds)]
+    {
+        check_array(field, array.as_ref())?;
     }
     if change.embeds.is_some() {
         call.require(Permission::EventsHtml)?;
     }
-    call.charge(bytes as u64)?;
-    let changed = call.store().chat_messages().update(&call.authority(WRITE), &chat, &id, &change, &version).await?;
+    let changed =
+        call.store().chat_messages().update(&call.authority(WRITE), &chat, &id, &change, &version).await?;
     call.finish(changed)
 }
 
 impl HostWithStore<State> for Host {
-    async fn get(accessor: &Accessor<State, Self>, chat: String, id: String) -> Settled<Option<wit::StoredMessage>> {
+    async fn get(
+        accessor: &Accessor<State, Self>,
+        chat: String,
+        id: String,
+    ) -> Settled<Option<wit::StoredMessage>> {
         settle(get(handle(accessor), chat.into(), id.into()).await.map(|found| found.map(Into::into)))
     }
 
-    async fn list(accessor: &Accessor<State, Self>, chat: String, page: common::Page) -> Settled<wit::MessagePage> {
+    async fn list(
+        accessor: &Accessor<State, Self>,
+        chat: String,
+        page: common::Page,
+    ) -> Settled<wit::MessagePage> {
         settle(list(handle(accessor), chat.into(), page.into()).await.map(Into::into))
     }
 

@@ -33,13 +33,24 @@ struct State {
     waiting: Duration,
     waiters: u32,
     since: Instant,
+    /// Neither clock runs: an instance is kept between two hooks.
+    paused: bool,
+    /// Where the active clock ends the present hook.
+    hook: Option<Duration>,
 }
 
 impl CallClock {
     /// Starts the active clock.
     pub fn start(allowance: Allowance) -> Self {
-        let state =
-            State { allowance, active: Duration::ZERO, waiting: Duration::ZERO, waiters: 0, since: Instant::now() };
+        let state = State {
+            allowance,
+            active: Duration::ZERO,
+            waiting: Duration::ZERO,
+            waiters: 0,
+            since: Instant::now(),
+            paused: false,
+            hook: None,
+        };
         Self { state: Mutex::new(state), changed: Notify::new() }
     }
 
@@ -51,9 +62,28 @@ impl CallClock {
         state.allowance = allowance;
         state.active = Duration::ZERO;
         state.waiting = Duration::ZERO;
+        state.hook = None;
         drop(state);
         self.changed.notify_waiters();
         used
+    }
+
+    /// Stops both clocks: nothing of the guest runs until `resume`.
+    pub fn pause(&self) {
+        let mut state = self.lock();
+        state.settle();
+        state.paused = true;
+        state.hook = None;
+    }
+
+    /// Goes on. With `hook`, the guest may be active for so long before the limit `hook` ends it.
+    pub fn resume(&self, hook: Option<Duration>) {
+        let mut state = self.lock();
+        state.settle();
+        state.paused = false;
+        state.hook = hook.map(|hook| state.active.saturating_add(hook));
+        drop(state);
+        self.changed.notify_waiters();
     }
 
     /// What the present part has used, active and waiting.
@@ -89,7 +119,10 @@ impl CallClock {
                 let (name, bound, used) = if state.waiters > 0 {
                     ("waiting", state.allowance.waiting, state.waiting)
                 } else {
-                    (state.allowance.active_name, state.allowance.active, state.active)
+                    match state.hook {
+                        Some(hook) if hook < state.allowance.active => ("hook", hook, state.active),
+                        _ => (state.allowance.active_name, state.allowance.active, state.active),
+                    }
                 };
                 match bound.checked_sub(used) {
                     Some(left) if !left.is_zero() => left,
@@ -121,6 +154,9 @@ impl State {
         let now = Instant::now();
         let elapsed = now.saturating_duration_since(self.since);
         self.since = now;
+        if self.paused {
+            return;
+        }
         if self.waiters > 0 {
             self.waiting += elapsed;
         } else {
@@ -160,6 +196,22 @@ mod tests {
         drop(waiting);
         tokio::time::sleep(Duration::from_millis(500)).await;
         assert_eq!(clock.used(), (Duration::from_millis(500), Duration::from_secs(50)));
+        assert_eq!(clock.expired().await, "active");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_instance_that_is_kept_between_hooks_uses_no_time() {
+        let clock = clock(10, 100);
+        clock.pause();
+        tokio::time::sleep(Duration::from_secs(1_000)).await;
+        clock.resume(Some(Duration::from_secs(2)));
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert_eq!(clock.used(), (Duration::from_secs(1), Duration::ZERO));
+        let before = Instant::now();
+        assert_eq!(clock.expired().await, "hook");
+        assert!(before.elapsed() < Duration::from_secs(2));
+        clock.pause();
+        clock.resume(Some(Duration::from_secs(100)));
         assert_eq!(clock.expired().await, "active");
     }
 

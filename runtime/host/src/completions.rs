@@ -9,12 +9,13 @@ use wasmtime::component::{Accessor, StreamReader};
 use crate::bindings::innkeeper::plugin::completions::{self as wit, HostWithStore};
 use crate::bindings::innkeeper::types::chat_request as wit_request;
 use crate::call::{CallHandle, HostCall, Interface};
+use crate::convert::json::check_request;
 use crate::fault::{Fault, Settled, settle};
 use crate::fuel;
 use crate::state::{Host, State, handle};
 use crate::stream::chunks_to_guest;
 use crate::toolbox::{gone, submit};
-use crate::turn::{ChildAsk, OfferedModel};
+use crate::turn::{ChildAsk, OfferedModel, Spent};
 use crate::weigh::Weigh;
 
 const USE: Permission = Permission::Completions;
@@ -23,9 +24,9 @@ const USE: Permission = Permission::Completions;
 const TEXTS_MAX: usize = 256;
 
 async fn models(call: CallHandle) -> Result<Vec<OfferedModel>, Fault> {
-    let call = call.begin(Interface::Completions, USE)?;
+    let call = call.begin(Interface::Completions, USE, 0)?;
     let (reply, answer) = oneshot::channel();
-    submit(&call, 0, ChildAsk::Models(reply))?;
+    submit(&call, 0, Spent::default(), ChildAsk::Models(reply))?;
     let _waiting = call.clock().wait();
     let offered = answer.await.map_err(|_| gone())??;
     call.finish(offered)
@@ -33,8 +34,7 @@ async fn models(call: CallHandle) -> Result<Vec<OfferedModel>, Fault> {
 
 /// Begins a host call that costs a completion.
 fn begin(call: &CallHandle, bytes: u64) -> Result<HostCall, Fault> {
-    let call = call.begin(Interface::Completions, USE)?;
-    call.charge(bytes)?;
+    let call = call.begin(Interface::Completions, USE, bytes)?;
     call.count_completion()?;
     Ok(call)
 }
@@ -42,8 +42,9 @@ fn begin(call: &CallHandle, bytes: u64) -> Result<HostCall, Fault> {
 /// Returns what fuel the child took beside its result.
 async fn complete(call: CallHandle, fuel: u64, request: ChatRequest) -> (Result<Completion, Fault>, u64) {
     let begun = begin(&call, request.weigh()).and_then(|call| {
+        check_request(&request)?;
         let (reply, answer) = oneshot::channel();
-        submit(&call, fuel, ChildAsk::Complete(request, reply))?;
+        submit(&call, fuel, Spent::default(), ChildAsk::Complete(request, reply))?;
         Ok((call, answer))
     });
     let (call, answer) = match begun {
@@ -56,21 +57,34 @@ async fn complete(call: CallHandle, fuel: u64, request: ChatRequest) -> (Result<
     (result.map_err(Fault::from).and_then(|completion| call.finish(completion)), used)
 }
 
-async fn stream(call: CallHandle, fuel: u64, request: ChatRequest) -> Result<mpsc::Receiver<Chunk>, Fault> {
+/// The chunks, with the host call that they belong to: it goes on until the guest has read or dropped them.
+async fn stream(
+    call: CallHandle,
+    fuel: u64,
+    spent: Spent,
+    request: ChatRequest,
+) -> Result<(HostCall, mpsc::Receiver<Chunk>), Fault> {
     let call = begin(&call, request.weigh())?;
+    check_request(&request)?;
     let (reply, answer) = oneshot::channel();
-    submit(&call, fuel, ChildAsk::Stream(request, reply))?;
-    let _waiting = call.clock().wait();
-    Ok(answer.await.map_err(|_| gone())??)
+    submit(&call, fuel, spent, ChildAsk::Stream(request, reply))?;
+    let waiting = call.clock().wait();
+    let chunks = answer.await.map_err(|_| gone())??;
+    drop(waiting);
+    Ok((call, chunks))
 }
 
 async fn embed(call: CallHandle, model: String, texts: Vec<String>) -> Result<Vec<Vec<f32>>, Fault> {
-    let call = begin(&call, texts.weigh())?;
+    let call = begin(&call, (&model, &texts).weigh())?;
     if texts.len() > TEXTS_MAX {
-        return Err(Error::invalid("texts", format!("{} texts; at most {TEXTS_MAX} are allowed", texts.len())).into());
+        return Err(Error::invalid(
+            "texts",
+            format!("{} texts; at most {TEXTS_MAX} are allowed", texts.len()),
+        )
+        .into());
     }
     let (reply, answer) = oneshot::channel();
-    submit(&call, 0, ChildAsk::Embed { model, texts, reply })?;
+    submit(&call, 0, Spent::default(), ChildAsk::Embed { model, texts, reply })?;
     let waiting = call.clock().wait();
     let vectors = answer.await.map_err(|_| gone())??;
     drop(waiting);
@@ -79,7 +93,8 @@ async fn embed(call: CallHandle, model: String, texts: Vec<String>) -> Result<Ve
 
 impl HostWithStore<State> for Host {
     async fn models(accessor: &Accessor<State, Self>) -> Settled<Vec<wit::AvailableModel>> {
-        let model = |model: OfferedModel| wit::AvailableModel { id: model.id, name: model.name, kind: model.kind };
+        let model =
+            |model: OfferedModel| wit::AvailableModel { id: model.id, name: model.name, kind: model.kind };
         settle(models(handle(accessor)).await.map(|offered| offered.into_iter().map(model).collect()))
     }
 
@@ -87,9 +102,9 @@ impl HostWithStore<State> for Host {
         accessor: &Accessor<State, Self>,
         request: wit_request::ChatRequest,
     ) -> Settled<wit_request::Completion> {
-        let left = fuel::left(accessor)?;
-        let (result, used) = complete(handle(accessor), left, request.into()).await;
-        fuel::take(accessor, used)?;
+        let lent = fuel::lend(accessor)?;
+        let (result, used) = complete(handle(accessor), lent, request.into()).await;
+        accessor.with(|access| fuel::give_back(access, lent.saturating_sub(used)))?;
         settle(result.map(Into::into))
     }
 
@@ -97,14 +112,23 @@ impl HostWithStore<State> for Host {
         accessor: &Accessor<State, Self>,
         request: wit_request::ChatRequest,
     ) -> Settled<StreamReader<wit_request::Chunk>> {
-        let left = fuel::left(accessor)?;
-        match settle(stream(handle(accessor), left, request.into()).await)? {
-            Ok(chunks) => accessor.with(|access| chunks_to_guest(access, chunks)).map(Ok),
-            Err(error) => Ok(Err(error)),
+        let (lent, spent) = (fuel::lend(accessor)?, Spent::default());
+        match settle(stream(handle(accessor), lent, spent.clone(), request.into()).await)? {
+            Ok((call, chunks)) => {
+                accessor.with(|access| chunks_to_guest(access, chunks, call, lent, spent)).map(Ok)
+            }
+            Err(error) => {
+                accessor.with(|access| fuel::give_back(access, lent))?;
+                Ok(Err(error))
+            }
         }
     }
 
-    async fn embed(accessor: &Accessor<State, Self>, model: String, texts: Vec<String>) -> Settled<Vec<Vec<f32>>> {
+    async fn embed(
+        accessor: &Accessor<State, Self>,
+        model: String,
+        texts: Vec<String>,
+    ) -> Settled<Vec<Vec<f32>>> {
         settle(embed(handle(accessor), model, texts).await)
     }
 }

@@ -7,11 +7,12 @@ use crate::bindings::innkeeper::plugin::config::{self as wit, HostWithStore};
 use crate::call::{CallHandle, Interface};
 use crate::fault::{Fault, Settled, denied, settle};
 use crate::state::{Host, State, handle};
+use crate::weigh::Weigh;
 
 const READ: Permission = Permission::ConfigRead;
 
 async fn get(call: CallHandle, key: String) -> Result<Option<String>, Fault> {
-    let call = call.begin(Interface::Config, READ)?;
+    let call = call.begin(Interface::Config, READ, key.weigh())?;
     if !config::is_readable(&key) {
         let mut error = denied(call.plugin(), READ);
         error.message = "this setting is withheld from plugins; no grant changes that".to_owned();
@@ -23,7 +24,7 @@ async fn get(call: CallHandle, key: String) -> Result<Option<String>, Fault> {
 
 impl State {
     fn own_settings(&self, pick: impl FnOnce(&CallHandle) -> &str) -> wasmtime::Result<String> {
-        let settings = self.call.begin_unchecked(Interface::Config).and_then(|call| {
+        let settings = self.call.enter(Interface::Config, 0).and_then(|call| {
             let settings = pick(&call).to_owned();
             call.finish(settings)
         });

@@ -1,5 +1,7 @@
 //! `context`: what the plugin was called with. Nothing waits and no grant is needed.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use futures::StreamExt;
 use innkeeper_model::Error;
@@ -17,7 +19,7 @@ use crate::weigh::Weigh;
 impl State {
     /// Counts the call and reads from the turn. While the plugin describes itself there is no turn to read from.
     fn read<T: Weigh + Default>(&self, read: impl FnOnce(&Turn) -> T) -> wasmtime::Result<T> {
-        let call = match self.call.begin_unchecked(Interface::Context) {
+        let call = match self.call.enter(Interface::Context, 0) {
             Ok(call) => call,
             Err(Fault::Stop(stop)) => return Err(wasmtime::Error::new(stop)),
             Err(Fault::Guest(_)) => return Ok(T::default()),
@@ -68,7 +70,7 @@ impl Host for State {
 
 impl HostWithStore<State> for StateHost {
     fn read_blob(mut access: Access<'_, State, Self>, id: String) -> Settled<Bytestream> {
-        let found = access.get().call.begin_unchecked(Interface::Context).and_then(|call| {
+        let found = access.get().call.enter(Interface::Context, id.weigh()).and_then(|call| {
             let unknown = || Error::invalid("id", "there is no blob of this id in this turn");
             let uri = call.turn().blobs.get(&id).ok_or_else(unknown)?;
             call.charge(uri.len() as u64)?;
@@ -76,7 +78,7 @@ impl HostWithStore<State> for StateHost {
         });
         match settle(found)? {
             Ok(uri) => {
-                let bytes = Bytes::copy_from_slice(uri.as_bytes());
+                let bytes = Bytes::from_owner(Arc::<[u8]>::from(uri));
                 bytes_to_guest(&mut access, futures::stream::iter([Ok(bytes)]).boxed()).map(Ok)
             }
             Err(error) => Ok(Err(error)),

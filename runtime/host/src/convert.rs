@@ -4,6 +4,7 @@ pub mod chat_request;
 pub mod common;
 pub mod data;
 pub mod event;
+pub mod json;
 pub mod manifest;
 pub mod tool;
 

@@ -2,16 +2,20 @@
 //! Which permission an event needs is decided in `innkeeper_model::event`, by the type on the wire.
 
 use innkeeper_model::event::{Direction, WireEvent, check};
+use innkeeper_model::Permission;
 use wasmtime::component::Accessor;
 
 use crate::bindings::innkeeper::plugin::events::{self as wit, HostWithStore};
 use crate::call::{CallHandle, HostCall, Interface};
-use crate::convert::event::{answer_from_wire, denied_event, question_to_wire, to_wire};
+use crate::convert::event::{
+    answer_from_wire, denied_event, event_bytes, question_bytes, question_to_wire, to_wire,
+};
 use crate::fault::{Fault, Settled, settle};
 use crate::state::{Host, State, handle};
 
 async fn emit(call: CallHandle, event: wit::Event) -> Result<(), Fault> {
-    let call = call.begin_unchecked(Interface::Events)?;
+    let call = call.begin_unchecked(Interface::Events, 0)?;
+    call.check_event_bytes(event_bytes(&event))?;
     let event = to_wire(event)?;
     admit(&call, &event, Direction::Emit)?;
     call.turn().events.emit(event).await?;
@@ -19,7 +23,8 @@ async fn emit(call: CallHandle, event: wit::Event) -> Result<(), Fault> {
 }
 
 async fn ask(call: CallHandle, question: wit::Question) -> Result<wit::Answer, Fault> {
-    let call = call.begin_unchecked(Interface::Events)?;
+    let call = call.begin_unchecked(Interface::Events, 0)?;
+    call.check_event_bytes(question_bytes(&question))?;
     let event = question_to_wire(question)?;
     admit(&call, &event, Direction::Call)?;
     call.user()?;
@@ -35,8 +40,12 @@ async fn ask(call: CallHandle, question: wit::Question) -> Result<wit::Answer, F
 
 /// The one place where an event of a plugin is let through: grant, size and number.
 fn admit(call: &HostCall, event: &WireEvent, direction: Direction) -> Result<(), Fault> {
-    check(event, direction, &call.grants().get())
+    check(event, direction, &call.effective_grants())
         .map_err(|permission| denied_event(call.plugin(), permission, &event.kind))?;
+    call.admitted(match direction {
+        Direction::Emit => Permission::EventsEmit,
+        Direction::Call => Permission::EventsCall,
+    })?;
     let bytes = event.kind.len() as u64 + event.data.to_string().len() as u64;
     call.count_event(bytes)?;
     call.charge(bytes)
@@ -44,7 +53,7 @@ fn admit(call: &HostCall, event: &WireEvent, direction: Direction) -> Result<(),
 
 /// Lets an event through that came inside an answer: the same checks as for `emit`.
 pub fn admit_streamed(call: &CallHandle, event: &WireEvent) -> Result<(), Fault> {
-    let call = call.begin_unchecked(Interface::Events)?;
+    let call = call.begin_unchecked(Interface::Events, 0)?;
     admit(&call, event, Direction::Emit)
 }
 

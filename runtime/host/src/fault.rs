@@ -43,19 +43,29 @@ impl From<Stop> for Fault {
 impl From<StoreError> for Fault {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::Conflict(_) => Self::Guest(Error::conflict("the row was changed by somebody else; read it again")),
-            StoreError::NotFound(what) => {
-                Self::Guest(Error::invalid("id", format!("there is no such {what} that this plugin may change")))
+            StoreError::Conflict(_) => {
+                Self::Guest(Error::conflict("the row was changed by somebody else; read it again"))
             }
+            StoreError::NotFound(what) => Self::Guest(Error::invalid(
+                "id",
+                format!("there is no such {what} that this plugin may change"),
+            )),
             StoreError::Invalid(what) => Self::Guest(Error::invalid("argument", what)),
-            StoreError::RowLimit => Self::Guest(Error::quota("rows", "the call has read as many rows as it may")),
+            StoreError::RowLimit => {
+                Self::Guest(Error::quota("rows", "the call has read as many rows as it may"))
+            }
             StoreError::ByteLimit => {
                 Self::Guest(Error::quota("row-bytes", "the call has read as many bytes of rows as it may"))
             }
-            StoreError::Quota(limit) => Self::Guest(Error::quota(limit, format!("`{limit}` of this storage is used up"))),
+            StoreError::Quota(limit) => {
+                Self::Guest(Error::quota(limit, format!("`{limit}` of this storage is used up")))
+            }
             error if error.is_transient() => {
                 tracing::warn!(%error, "the database cannot serve a host call at present");
-                Self::Guest(Error::unavailable("the server's storage cannot serve this at present", Some(1_000)))
+                Self::Guest(Error::unavailable(
+                    "the server's storage cannot serve this at present",
+                    Some(1_000),
+                ))
             }
             error => {
                 tracing::error!(error = &error as &dyn std::error::Error, "a host call failed in the store");

@@ -15,6 +15,7 @@ use crate::call::{CallHandle, HostCall, Interface};
 use crate::fault::{Fault, Settled, settle};
 use crate::state::{Host, State, handle};
 use crate::stream::{Bytestream, bytes_from_guest, bytes_to_guest};
+use crate::weigh::Weigh;
 
 const READ: Permission = Permission::FilesRead;
 const WRITE: Permission = Permission::FilesWrite;
@@ -23,21 +24,22 @@ const WRITE: Permission = Permission::FilesWrite;
 const NAME_MAX: usize = 255;
 
 async fn get(call: CallHandle, id: FileId) -> Result<Option<File>, Fault> {
-    let call = call.begin(Interface::Files, READ)?;
+    let call = call.begin(Interface::Files, READ, id.weigh())?;
     let found = call.store().files().get(&call.authority(READ), &id).await?;
     call.finish(found)
 }
 
 async fn list(call: CallHandle, name: Option<String>, page: PageRequest) -> Result<Page<File>, Fault> {
-    let call = call.begin(Interface::Files, READ)?;
+    let call = call.begin(Interface::Files, READ, (&name, &page).weigh())?;
     let found = call.store().files().list(&call.authority(READ), name.as_deref(), &page).await?;
     call.finish(found)
 }
 
 async fn read(call: CallHandle, id: FileId) -> Result<BoxStream<'static, Result<Bytes, Error>>, Fault> {
-    let call = call.begin(Interface::Files, READ)?;
+    let call = call.begin(Interface::Files, READ, id.weigh())?;
     let opened = call.store().files().open(&call.authority(READ), &id).await?;
-    let (_, bytes) = opened.ok_or_else(|| Error::invalid("id", "there is no such file that this plugin may read"))?;
+    let (_, bytes) =
+        opened.ok_or_else(|| Error::invalid("id", "there is no such file that this plugin may read"))?;
     Ok(charged(call, bytes).boxed())
 }
 
@@ -51,13 +53,14 @@ fn charged(
             tracing::error!(%error, "a stored file could not be read");
             Error::unavailable("the file could not be read", None)
         })?;
-        call.charge(piece.len() as u64).map_err(|_| Error::quota("host-bytes", "the call has used up its host-bytes"))?;
+        call.charge(piece.len() as u64)
+            .map_err(|_| Error::quota("host-bytes", "the call has used up its host-bytes"))?;
         Ok(piece)
     })
 }
 
 async fn create(call: CallHandle, file: NewFile, bytes: mpsc::Receiver<Bytes>) -> Result<File, Fault> {
-    let call = call.begin(Interface::Files, WRITE)?;
+    let call = call.begin(Interface::Files, WRITE, file.weigh())?;
     check(&file)?;
     let most = call.limits().file_bytes;
     let counted = CallHandle::clone(&call);
@@ -80,17 +83,23 @@ async fn create(call: CallHandle, file: NewFile, bytes: mpsc::Receiver<Bytes>) -
 }
 
 async fn delete(call: CallHandle, id: FileId) -> Result<bool, Fault> {
-    let call = call.begin(Interface::Files, WRITE)?;
+    let call = call.begin(Interface::Files, WRITE, id.weigh())?;
     let deleted = call.store().files().delete(&call.authority(WRITE), &id).await?;
     call.finish(deleted)
 }
 
 fn check(file: &NewFile) -> Result<(), Error> {
     if file.name.is_empty() || file.name.len() > NAME_MAX || file.name.chars().any(char::is_control) {
-        return Err(Error::invalid("name", format!("a file's name has 1 to {NAME_MAX} bytes and no control characters")));
+        return Err(Error::invalid(
+            "name",
+            format!("a file's name has 1 to {NAME_MAX} bytes and no control characters"),
+        ));
     }
     let token = |c: char| c.is_ascii_alphanumeric() || "/+-.;= _\"".contains(c);
-    if !file.content_type.contains('/') || file.content_type.len() > 128 || !file.content_type.chars().all(token) {
+    if !file.content_type.contains('/')
+        || file.content_type.len() > 128
+        || !file.content_type.chars().all(token)
+    {
         return Err(Error::invalid("content-type", "a file needs a media type such as `text/markdown`"));
     }
     Ok(())
@@ -101,7 +110,11 @@ impl HostWithStore<State> for Host {
         settle(get(handle(accessor), id.into()).await.map(|found| found.map(Into::into)))
     }
 
-    async fn list(accessor: &Accessor<State, Self>, name: Option<String>, page: common::Page) -> Settled<wit::FilePage> {
+    async fn list(
+        accessor: &Accessor<State, Self>,
+        name: Option<String>,
+        page: common::Page,
+    ) -> Settled<wit::FilePage> {
         settle(list(handle(accessor), name, page.into()).await.map(Into::into))
     }
 

@@ -15,9 +15,9 @@ use crate::state::{Host, State, handle};
 const TURN_TTL: u64 = 3_600;
 
 /// Begins a host call, with the storage that a scope means for this call.
-fn begin(call: &CallHandle, scope: Scope, key: &str) -> Result<(HostCall, KvScope), Fault> {
+fn begin(call: &CallHandle, scope: Scope, key: &str, bytes: usize) -> Result<(HostCall, KvScope), Fault> {
     let permission = if matches!(scope, Scope::Shared) { Permission::KvShared } else { Permission::Kv };
-    let call = call.begin(Interface::Kv, permission)?;
+    let call = call.begin(Interface::Kv, permission, (key.len() + bytes) as u64)?;
     if key.len() > KEY_MAX || key.contains('\0') {
         return Err(Error::invalid("key", format!("a key has 1 to {KEY_MAX} bytes and no NUL")).into());
     }
@@ -30,20 +30,25 @@ fn begin(call: &CallHandle, scope: Scope, key: &str) -> Result<(HostCall, KvScop
     Ok((call, scope))
 }
 
-fn begin_with_key(call: &CallHandle, scope: Scope, key: &str) -> Result<(HostCall, KvScope), Fault> {
-    let begun = begin(call, scope, key)?;
+fn begin_with_key(
+    call: &CallHandle,
+    scope: Scope,
+    key: &str,
+    value: &[u8],
+) -> Result<(HostCall, KvScope), Fault> {
+    let begun = begin(call, scope, key, value.len())?;
     if key.is_empty() {
         return Err(Error::invalid("key", "a key has at least 1 byte").into());
     }
     Ok(begun)
 }
 
-fn check_value(call: &HostCall, value: &[u8]) -> Result<(), Fault> {
+fn check_value(value: &[u8]) -> Result<(), Error> {
     if value.len() > VALUE_MAX {
         let message = format!("the value has {} bytes; at most {VALUE_MAX} are allowed", value.len());
-        return Err(Error::invalid("value", message).into());
+        return Err(Error::invalid("value", message));
     }
-    call.charge(value.len() as u64)
+    Ok(())
 }
 
 fn quota(call: &HostCall) -> KvQuota {
@@ -59,14 +64,20 @@ fn ttl(scope: &KvScope, asked: Option<u64>) -> Option<u64> {
 }
 
 async fn get(call: CallHandle, scope: Scope, key: String) -> Result<Option<KvEntry>, Fault> {
-    let (call, scope) = begin_with_key(&call, scope, &key)?;
+    let (call, scope) = begin_with_key(&call, scope, &key, &[])?;
     let found = call.store().kv().get(&scope, &key).await?;
     call.finish(found)
 }
 
-async fn set(call: CallHandle, scope: Scope, key: String, value: Vec<u8>, asked: Option<u64>) -> Result<u64, Fault> {
-    let (call, scope) = begin_with_key(&call, scope, &key)?;
-    check_value(&call, &value)?;
+async fn set(
+    call: CallHandle,
+    scope: Scope,
+    key: String,
+    value: Vec<u8>,
+    asked: Option<u64>,
+) -> Result<u64, Fault> {
+    let (call, scope) = begin_with_key(&call, scope, &key, &value)?;
+    check_value(&value)?;
     let version = call.store().kv().set(&scope, &key, &value, ttl(&scope, asked), &quota(&call)).await?;
     call.finish(version)
 }
@@ -79,26 +90,38 @@ async fn put_if(
     expected: Option<u64>,
     asked: Option<u64>,
 ) -> Result<u64, Fault> {
-    let (call, scope) = begin_with_key(&call, scope, &key)?;
-    check_value(&call, &value)?;
-    let version = call.store().kv().put_if(&scope, &key, &value, expected, ttl(&scope, asked), &quota(&call)).await?;
+    let (call, scope) = begin_with_key(&call, scope, &key, &value)?;
+    check_value(&value)?;
+    let version =
+        call.store().kv().put_if(&scope, &key, &value, expected, ttl(&scope, asked), &quota(&call)).await?;
     call.finish(version)
 }
 
-async fn increment(call: CallHandle, scope: Scope, key: String, by: i64, asked: Option<u64>) -> Result<i64, Fault> {
-    let (call, scope) = begin_with_key(&call, scope, &key)?;
+async fn increment(
+    call: CallHandle,
+    scope: Scope,
+    key: String,
+    by: i64,
+    asked: Option<u64>,
+) -> Result<i64, Fault> {
+    let (call, scope) = begin_with_key(&call, scope, &key, &[])?;
     let value = call.store().kv().increment(&scope, &key, by, ttl(&scope, asked), &quota(&call)).await?;
     call.finish(value)
 }
 
 async fn delete(call: CallHandle, scope: Scope, key: String) -> Result<bool, Fault> {
-    let (call, scope) = begin_with_key(&call, scope, &key)?;
+    let (call, scope) = begin_with_key(&call, scope, &key, &[])?;
     let deleted = call.store().kv().delete(&scope, &key).await?;
     call.finish(deleted)
 }
 
-async fn keys(call: CallHandle, scope: Scope, prefix: String, page: PageRequest) -> Result<Page<String>, Fault> {
-    let (call, scope) = begin(&call, scope, &prefix)?;
+async fn keys(
+    call: CallHandle,
+    scope: Scope,
+    prefix: String,
+    page: PageRequest,
+) -> Result<Page<String>, Fault> {
+    let (call, scope) = begin(&call, scope, &prefix, page.cursor.as_ref().map_or(0, String::len))?;
     let found = call.store().kv().keys(&scope, &prefix, &page).await?;
     call.finish(found)
 }

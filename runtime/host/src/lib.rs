@@ -15,7 +15,7 @@ pub mod convert;
 pub mod events;
 pub mod fault;
 mod files;
-mod fuel;
+pub mod fuel;
 pub mod grants;
 mod kv;
 pub mod limiter;

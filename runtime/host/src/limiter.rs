@@ -25,7 +25,17 @@ impl MemoryLimiter {
         Self { limit, count: usize::try_from(count).unwrap_or(usize::MAX), used: 0, peak }
     }
 
-    fn grow(&mut self, current: usize, desired: usize, unit: usize) -> wasmtime::Result<bool> {
+    fn grow(
+        &mut self,
+        current: usize,
+        desired: usize,
+        max: Option<usize>,
+        unit: usize,
+    ) -> wasmtime::Result<bool> {
+        if max.is_some_and(|max| desired > max) {
+            // Beyond what the module itself declares: it is told so, and nothing was taken.
+            return Ok(false);
+        }
         let by = desired.saturating_sub(current).saturating_mul(unit);
         let used = self.used.saturating_add(u64::try_from(by).unwrap_or(u64::MAX));
         if used > self.limit {
@@ -38,12 +48,22 @@ impl MemoryLimiter {
 }
 
 impl ResourceLimiter for MemoryLimiter {
-    fn memory_growing(&mut self, current: usize, desired: usize, _max: Option<usize>) -> wasmtime::Result<bool> {
-        self.grow(current, desired, 1)
+    fn memory_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        max: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        self.grow(current, desired, max, 1)
     }
 
-    fn table_growing(&mut self, current: usize, desired: usize, _max: Option<usize>) -> wasmtime::Result<bool> {
-        self.grow(current, desired, TABLE_ELEMENT)
+    fn table_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        max: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        self.grow(current, desired, max, TABLE_ELEMENT)
     }
 
     fn instances(&self) -> usize {

@@ -1,10 +1,11 @@
 //! `log`: the guest's lines in the operator's log. Guest text is escaped, bounded and counted.
 
-pub use crate::bindings::innkeeper::plugin::log::Level;
 use crate::bindings::innkeeper::plugin::log::Host;
+pub use crate::bindings::innkeeper::plugin::log::Level;
 use crate::call::{CallHandle, Interface, Phase};
 use crate::fault::Fault;
 use crate::state::State;
+use crate::weigh::Weigh;
 
 /// Longest line, in bytes before escaping.
 pub(crate) const LINE_MAX: usize = 4096;
@@ -18,7 +19,8 @@ pub(crate) fn write(call: &CallHandle, level: Level, message: &str, fields: &[(S
         return;
     }
     let (plugin, id, message) = (call.plugin(), call.id(), escape(message));
-    let fields = fields.iter().take(FIELDS_MAX).map(|(name, value)| format!("{}={}", escape(name), escape(value)));
+    let fields =
+        fields.iter().take(FIELDS_MAX).map(|(name, value)| format!("{}={}", escape(name), escape(value)));
     let fields = fields.collect::<Vec<_>>().join(" ");
     match level {
         Level::Trace => tracing::trace!(target: "plugin", %plugin, call = id, fields, "{message}"),
@@ -46,7 +48,7 @@ pub fn escape(text: &str) -> String {
 impl Host for State {
     fn log(&mut self, level: Level, message: String, fields: Vec<(String, String)>) -> wasmtime::Result<()> {
         // Counted as a host call, so that a flood of lines ends as any flood does.
-        match self.call.begin_unchecked(Interface::Log) {
+        match self.call.enter(Interface::Log, message.len() as u64 + fields.weigh()) {
             Ok(_counted) => write(&self.call, level, &message, &fields),
             Err(Fault::Stop(stop)) => return Err(wasmtime::Error::new(stop)),
             Err(Fault::Guest(_)) => {}

@@ -10,6 +10,7 @@ use crate::bindings::innkeeper::types::common;
 use crate::call::{CallHandle, Interface};
 use crate::fault::{Fault, Settled, settle};
 use crate::state::{Host, State, handle};
+use crate::weigh::Weigh;
 
 const READ: Permission = Permission::MemoriesRead;
 const WRITE: Permission = Permission::MemoriesWrite;
@@ -18,33 +19,33 @@ const WRITE: Permission = Permission::MemoriesWrite;
 const CONTENT_MAX: usize = 64 * 1024;
 
 async fn get(call: CallHandle, id: MemoryId) -> Result<Option<Memory>, Fault> {
-    let call = call.begin(Interface::Memories, READ)?;
+    let call = call.begin(Interface::Memories, READ, id.weigh())?;
     let found = call.store().memories().get(&call.authority(READ), &id).await?;
     call.finish(found)
 }
 
 async fn list(call: CallHandle, page: PageRequest) -> Result<Page<Memory>, Fault> {
-    let call = call.begin(Interface::Memories, READ)?;
+    let call = call.begin(Interface::Memories, READ, page.weigh())?;
     let found = call.store().memories().list(&call.authority(READ), &page).await?;
     call.finish(found)
 }
 
 async fn add(call: CallHandle, content: String) -> Result<Memory, Fault> {
-    let call = call.begin(Interface::Memories, WRITE)?;
+    let call = call.begin(Interface::Memories, WRITE, content.weigh())?;
     check(&content)?;
     let added = call.store().memories().add(call.user()?, &call.authority(WRITE), &content).await?;
     call.finish(added)
 }
 
 async fn update(call: CallHandle, id: MemoryId, content: String, version: String) -> Result<Memory, Fault> {
-    let call = call.begin(Interface::Memories, WRITE)?;
+    let call = call.begin(Interface::Memories, WRITE, (&(&id, &content), &version).weigh())?;
     check(&content)?;
     let changed = call.store().memories().update(&call.authority(WRITE), &id, &content, &version).await?;
     call.finish(changed)
 }
 
 async fn delete(call: CallHandle, id: MemoryId) -> Result<bool, Fault> {
-    let call = call.begin(Interface::Memories, WRITE)?;
+    let call = call.begin(Interface::Memories, WRITE, id.weigh())?;
     let deleted = call.store().memories().delete(&call.authority(WRITE), &id).await?;
     call.finish(deleted)
 }

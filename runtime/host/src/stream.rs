@@ -18,9 +18,11 @@ use wasmtime::{AsContextMut, StoreContextMut};
 
 use crate::bindings::innkeeper::types::chat_request as wit;
 use crate::bindings::innkeeper::types::common;
-use crate::call::CallHandle;
+use crate::call::{CallHandle, HostCall};
+use crate::clocks::Waiting;
 use crate::convert::chat_request::{chunk_bytes, chunk_from_guest};
 use crate::fault::Stop;
+use crate::fuel::{Spent, give_back};
 use crate::state::State;
 
 /// Bytes towards a guest, and whether they came whole.
@@ -38,7 +40,8 @@ pub(crate) fn bytes_to_guest(
     let producer = ByteProducer { bytes, current: Bytes::new(), end: Some(end) };
     let reader = StreamReader::new(&mut store, producer)?;
     let whole = async move {
-        let cancelled = || Err(Error::new(innkeeper_model::ErrorCode::Cancelled, "the stream was not read to its end"));
+        let cancelled =
+            || Err(Error::new(innkeeper_model::ErrorCode::Cancelled, "the stream was not read to its end"));
         let result = ended.await.unwrap_or_else(|_| cancelled()).map_err(common::Error::from);
         Ok::<_, wasmtime::Error>(result)
     };
@@ -131,7 +134,8 @@ impl StreamConsumer<State> for ByteConsumer {
         }
         let mut direct = source.as_direct(store.as_context_mut());
         let available = direct.remaining();
-        let piece = available.get(..PIECE.min(available.len())).map(Bytes::copy_from_slice).unwrap_or_default();
+        let piece =
+            available.get(..PIECE.min(available.len())).map(Bytes::copy_from_slice).unwrap_or_default();
         direct.mark_read(piece.len());
         if !piece.is_empty() {
             // The place was reserved; it fails only where the receiver has gone, which the next poll reports.
@@ -141,15 +145,25 @@ impl StreamConsumer<State> for ByteConsumer {
     }
 }
 
-/// Hands chunks to the guest as it reads them.
+/// Hands chunks to the guest as it reads them. While it waits for one, the call is on the waiting clock; each is counted against `host-bytes`.
+/// At the end the guest gets back what the child left of the fuel that was lent to it.
 pub(crate) fn chunks_to_guest(
     store: impl AsContextMut<Data = State>,
     chunks: mpsc::Receiver<Chunk>,
+    call: HostCall,
+    lent: u64,
+    spent: Spent,
 ) -> wasmtime::Result<StreamReader<wit::Chunk>> {
-    StreamReader::new(store, ChunkProducer(chunks))
+    StreamReader::new(store, ChunkProducer { chunks, call, lent, spent, waiting: None })
 }
 
-struct ChunkProducer(mpsc::Receiver<Chunk>);
+struct ChunkProducer {
+    chunks: mpsc::Receiver<Chunk>,
+    call: HostCall,
+    lent: u64,
+    spent: Spent,
+    waiting: Option<Waiting>,
+}
 
 impl StreamProducer<State> for ChunkProducer {
     type Item = wit::Chunk;
@@ -165,14 +179,27 @@ impl StreamProducer<State> for ChunkProducer {
         if destination.remaining(store.as_context_mut()) == Some(0) {
             return Poll::Ready(Ok(StreamResult::Completed));
         }
-        match self.0.poll_recv(cx) {
+        let received = self.chunks.poll_recv(cx);
+        self.waiting = None;
+        match received {
             Poll::Ready(Some(chunk)) => {
-                destination.set_buffer(Some(chunk.into()));
+                let chunk = wit::Chunk::from(chunk);
+                if let Err(stop) = self.call.charge_bytes(chunk_bytes(&chunk)) {
+                    return Poll::Ready(Err(wasmtime::Error::new(stop)));
+                }
+                destination.set_buffer(Some(chunk));
                 Poll::Ready(Ok(StreamResult::Completed))
             }
-            Poll::Ready(None) => Poll::Ready(Ok(StreamResult::Dropped)),
+            Poll::Ready(None) => {
+                let lent = std::mem::take(&mut self.lent);
+                let left = self.spent.left_of(lent);
+                Poll::Ready(give_back(store, left).map(|()| StreamResult::Dropped))
+            }
             Poll::Pending if finish => Poll::Ready(Ok(StreamResult::Cancelled)),
-            Poll::Pending => Poll::Pending,
+            Poll::Pending => {
+                self.waiting = Some(self.call.clock().wait());
+                Poll::Pending
+            }
         }
     }
 }
@@ -186,7 +213,16 @@ pub fn chunks_from_guest(
     stopped: oneshot::Sender<ChunkFault>,
 ) -> wasmtime::Result<mpsc::Receiver<Chunk>> {
     let (sender, receiver) = mpsc::channel(32);
-    reader.pipe(store, ChunkConsumer { sender: PollSender::new(sender), call, stopped: Some(stopped), ended: false })?;
+    reader.pipe(
+        store,
+        ChunkConsumer {
+            sender: PollSender::new(sender),
+            call,
+            stopped: Some(stopped),
+            ended: false,
+            waiting: None,
+        },
+    )?;
     Ok(receiver)
 }
 
@@ -206,6 +242,8 @@ struct ChunkConsumer {
     call: CallHandle,
     stopped: Option<oneshot::Sender<ChunkFault>>,
     ended: bool,
+    /// Held while the reader has no room: a slow person is waited for like any other.
+    waiting: Option<Waiting>,
 }
 
 impl Drop for ChunkConsumer {
@@ -229,7 +267,7 @@ impl ChunkConsumer {
             Stop::Limit(name) => ChunkFault::Limit(name),
             Stop::Internal(cause) => ChunkFault::NotJson(cause),
         })?;
-        chunk_from_guest(chunk).map_err(|error| ChunkFault::NotJson(error.to_string()))
+        chunk_from_guest(chunk).map_err(|error| ChunkFault::NotJson(error.message))
     }
 }
 
@@ -244,6 +282,7 @@ impl StreamConsumer<State> for ChunkConsumer {
         finish: bool,
     ) -> Poll<wasmtime::Result<StreamResult>> {
         let mut taken = false;
+        self.waiting = None;
         // As many as there is room for: each wake-up of the reader then serves several chunks.
         while source.remaining(store.as_context_mut()) > 0 {
             match self.sender.poll_reserve(cx) {
@@ -251,7 +290,10 @@ impl StreamConsumer<State> for ChunkConsumer {
                 Poll::Ready(Err(_)) => return Poll::Ready(Ok(StreamResult::Dropped)),
                 Poll::Pending if taken => return Poll::Ready(Ok(StreamResult::Completed)),
                 Poll::Pending if finish => return Poll::Ready(Ok(StreamResult::Cancelled)),
-                Poll::Pending => return Poll::Pending,
+                Poll::Pending => {
+                    self.waiting = Some(self.call.clock().wait());
+                    return Poll::Pending;
+                }
             }
             let mut slot: Option<wit::Chunk> = None;
             source.read(store.as_context_mut(), &mut slot)?;

@@ -1,6 +1,7 @@
 //! `toolbox`: tools of other plugins. The child is handed to the turn's driver; this only waits for its answer.
 
 use innkeeper_model::tool::ToolResult;
+use innkeeper_model::json;
 use innkeeper_model::{Error, Permission, PluginId};
 use tokio::sync::oneshot;
 use wasmtime::component::Accessor;
@@ -10,14 +11,14 @@ use crate::call::{CallHandle, Interface};
 use crate::fault::{Fault, Settled, settle};
 use crate::fuel;
 use crate::state::{Host, State, handle};
-use crate::turn::{ChildAsk, ChildRequest, OfferedTool};
+use crate::turn::{ChildAsk, ChildRequest, OfferedTool, Spent};
 
 const USE: Permission = Permission::Toolbox;
 
 async fn list(call: CallHandle) -> Result<Vec<OfferedTool>, Fault> {
-    let call = call.begin(Interface::Toolbox, USE)?;
+    let call = call.begin(Interface::Toolbox, USE, 0)?;
     let (reply, answer) = oneshot::channel();
-    submit(&call, 0, ChildAsk::Tools(reply))?;
+    submit(&call, 0, Spent::default(), ChildAsk::Tools(reply))?;
     let _waiting = call.clock().wait();
     let offered = answer.await.map_err(|_| gone())??;
     call.finish(offered)
@@ -31,11 +32,14 @@ async fn call_tool(
     name: String,
     arguments: String,
 ) -> (Result<ToolResult, Fault>, u64) {
-    let begun = call.begin(Interface::Toolbox, USE).and_then(|call| {
-        call.charge(arguments.len() as u64)?;
+    let bytes = (plugin.len() + name.len() + arguments.len()) as u64;
+    let begun = call.begin(Interface::Toolbox, USE, bytes).and_then(|call| {
         let plugin = PluginId::parse(&plugin).map_err(|error| Error::invalid("plugin", error.to_string()))?;
+        json::check(&arguments).map_err(|error| {
+            Error::invalid("arguments", format!("the arguments are not JSON: {error}"))
+        })?;
         let (reply, answer) = oneshot::channel();
-        submit(&call, fuel, ChildAsk::Tool { plugin, name, arguments, reply })?;
+        submit(&call, fuel, Spent::default(), ChildAsk::Tool { plugin, name, arguments, reply })?;
         Ok((call, answer))
     });
     let (call, answer) = match begun {
@@ -49,8 +53,8 @@ async fn call_tool(
 }
 
 /// Hands a request to the turn's driver.
-pub(crate) fn submit(call: &CallHandle, fuel: u64, ask: ChildAsk) -> Result<(), Error> {
-    call.turn().children.submit(ChildRequest { caller: call.clone(), fuel, ask })
+pub(crate) fn submit(call: &CallHandle, fuel: u64, spent: Spent, ask: ChildAsk) -> Result<(), Error> {
+    call.turn().children.submit(ChildRequest { caller: call.clone(), fuel, spent, ask })
 }
 
 /// The driver dropped a request without an answer: the turn is ending.
@@ -75,9 +79,9 @@ impl HostWithStore<State> for Host {
         name: String,
         arguments: String,
     ) -> Settled<wit::ToolResult> {
-        let left = fuel::left(accessor)?;
-        let (result, used) = call_tool(handle(accessor), left, plugin, name, arguments).await;
-        fuel::take(accessor, used)?;
+        let lent = fuel::lend(accessor)?;
+        let (result, used) = call_tool(handle(accessor), lent, plugin, name, arguments).await;
+        accessor.with(|access| fuel::give_back(access, lent.saturating_sub(used)))?;
         settle(result.map(Into::into))
     }
 }

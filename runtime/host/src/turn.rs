@@ -16,6 +16,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use crate::call::CallHandle;
+pub use crate::fuel::Spent;
 
 /// What all calls of one turn share.
 pub struct Turn {
@@ -118,8 +119,10 @@ pub trait Children: Send + Sync {
 pub struct ChildRequest {
     /// The call that asks.
     pub caller: CallHandle,
-    /// What is left of the caller's fuel.
+    /// What the child may use at most: it was taken out of the caller's store.
     pub fuel: u64,
+    /// Where the driver says what the child used, once it knows. `Tool` and `Complete` say it in their reply as well.
+    pub spent: Spent,
     /// What it asks.
     pub ask: ChildAsk,
 }

@@ -11,6 +11,7 @@ use crate::call::{CallHandle, Interface};
 use crate::convert::data::user;
 use crate::fault::{Fault, Settled, settle};
 use crate::state::{Host, State, handle};
+use crate::weigh::Weigh;
 
 const READ: Permission = Permission::UsersRead;
 
@@ -18,20 +19,20 @@ const READ: Permission = Permission::UsersRead;
 const IDS_MAX: usize = 200;
 
 async fn me(call: CallHandle) -> Result<Option<User>, Fault> {
-    let call = call.begin(Interface::Users, READ)?;
+    let call = call.begin(Interface::Users, READ, 0)?;
     let Some(id) = call.principal().user().cloned() else { return Ok(None) };
     let found = call.store().users().get(&call.authority(READ), &id).await?;
     call.finish(found)
 }
 
 async fn get(call: CallHandle, id: UserId) -> Result<Option<User>, Fault> {
-    let call = call.begin(Interface::Users, READ)?;
+    let call = call.begin(Interface::Users, READ, id.weigh())?;
     let found = call.store().users().get(&call.authority(READ), &id).await?;
     call.finish(found)
 }
 
 async fn get_many(call: CallHandle, ids: Vec<UserId>) -> Result<Vec<User>, Fault> {
-    let call = call.begin(Interface::Users, READ)?;
+    let call = call.begin(Interface::Users, READ, ids.weigh())?;
     if ids.len() > IDS_MAX {
         return Err(Error::invalid("ids", format!("{} ids; at most {IDS_MAX} are allowed", ids.len())).into());
     }
@@ -40,7 +41,7 @@ async fn get_many(call: CallHandle, ids: Vec<UserId>) -> Result<Vec<User>, Fault
 }
 
 async fn list(call: CallHandle, name: Option<String>, page: PageRequest) -> Result<Page<User>, Fault> {
-    let call = call.begin(Interface::Users, READ)?;
+    let call = call.begin(Interface::Users, READ, (&name, &page).weigh())?;
     let found = call.store().users().list(&call.authority(READ), name.as_deref(), &page).await?;
     call.finish(found)
 }
@@ -70,7 +71,11 @@ impl HostWithStore<State> for Host {
         settle(found.map(|found| found.into_iter().map(|found| user(found, email)).collect()))
     }
 
-    async fn list(accessor: &Accessor<State, Self>, name: Option<String>, page: common::Page) -> Settled<wit::UserPage> {
+    async fn list(
+        accessor: &Accessor<State, Self>,
+        name: Option<String>,
+        page: common::Page,
+    ) -> Settled<wit::UserPage> {
         let call = handle(accessor);
         let email = with_email(&call);
         let found = list(call, name, page.into()).await;

@@ -7,11 +7,13 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::io::AsyncWrite;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
+use wasmtime_wasi::p2::{OutputStream, Pollable, StreamError, StreamResult};
 use wasmtime_wasi::{Deterministic, HostMonotonicClock, HostWallClock, WasiCtx, WasiCtxBuilder};
 
-use crate::call::{CallHandle, Phase};
+use crate::call::{CallHandle, Interface, Phase};
 use crate::log::Level;
 
 /// Most bytes of random numbers that a guest gets at once.
@@ -67,9 +69,20 @@ impl IsTerminal for Captured {
     }
 }
 
+impl Captured {
+    fn lines(&self) -> Lines {
+        Lines { call: self.call.clone(), level: self.level, line: Vec::new() }
+    }
+}
+
 impl StdoutStream for Captured {
+    // Written at once: a task in between would lose the last lines of a guest that traps.
+    fn p2_stream(&self) -> Box<dyn OutputStream> {
+        Box::new(self.lines())
+    }
+
     fn async_stream(&self) -> Box<dyn AsyncWrite + Send + Sync> {
-        Box::new(Lines { call: self.call.clone(), level: self.level, line: Vec::new() })
+        Box::new(self.lines())
     }
 }
 
@@ -81,16 +94,7 @@ struct Lines {
 }
 
 impl Lines {
-    fn flush_line(&mut self) {
-        if !self.line.is_empty() {
-            crate::log::write(&self.call, self.level, &String::from_utf8_lossy(&self.line), &[]);
-            self.line.clear();
-        }
-    }
-}
-
-impl AsyncWrite for Lines {
-    fn poll_write(mut self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<std::io::Result<usize>> {
+    fn take(&mut self, bytes: &[u8]) {
         for &byte in bytes {
             if byte == b'\n' || self.line.len() >= crate::log::LINE_MAX {
                 self.flush_line();
@@ -99,6 +103,50 @@ impl AsyncWrite for Lines {
                 self.line.push(byte);
             }
         }
+    }
+
+    fn flush_line(&mut self) {
+        if !self.line.is_empty() {
+            crate::log::write(&self.call, self.level, &String::from_utf8_lossy(&self.line), &[]);
+            self.line.clear();
+        }
+    }
+}
+
+/// Most bytes that a guest hands over at once.
+const WRITE_MAX: usize = 64 << 10;
+
+#[async_trait::async_trait]
+impl Pollable for Lines {
+    async fn ready(&mut self) {}
+}
+
+impl OutputStream for Lines {
+    fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
+        // Output costs what the imports of ours cost, so that a flood of it ends as any flood does.
+        match self.call.charge(Interface::Log, bytes.len() as u64) {
+            Ok(()) => self.take(&bytes),
+            Err(stop) => return Err(StreamError::Trap(wasmtime::Error::new(stop))),
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self) -> StreamResult<()> {
+        Ok(())
+    }
+
+    fn check_write(&mut self) -> StreamResult<usize> {
+        Ok(WRITE_MAX)
+    }
+}
+
+impl AsyncWrite for Lines {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<std::io::Result<usize>> {
+        self.take(bytes);
         Poll::Ready(Ok(bytes.len()))
     }
 

@@ -1,4 +1,4 @@
-//! How many bytes a value carries into a guest, near enough for a bound.
+//! How many bytes a value carries between guest and host, near enough for a bound.
 
 use innkeeper_model::chat_request::{ChatRequest, Completion, Content, ContentPart, Media, Message};
 
@@ -47,6 +47,18 @@ impl Weigh for String {
     }
 }
 
+impl Weigh for u32 {
+    fn weigh(&self) -> u64 {
+        4
+    }
+}
+
+impl<T: Weigh + ?Sized> Weigh for &T {
+    fn weigh(&self) -> u64 {
+        (**self).weigh()
+    }
+}
+
 impl<T: Weigh> Weigh for Option<T> {
     fn weigh(&self) -> u64 {
         self.as_ref().map_or(0, Weigh::weigh)
@@ -85,6 +97,13 @@ weigh! {
     innkeeper_model::user::User: name username email profile_image_url bio timezone status_emoji status_message;
     innkeeper_model::chat::Chat: title folder tags version;
     innkeeper_model::chat_message::StoredMessage: role content files sources embeds status_history error version extra;
+    innkeeper_model::chat::ChatFilter: folder title_contains;
+    innkeeper_model::chat::NewChat: title folder;
+    innkeeper_model::chat::ChatUpdate: title tags;
+    innkeeper_model::chat_message::NewMessage: role content parent model;
+    innkeeper_model::chat_message::MessageUpdate: content files sources embeds;
+    innkeeper_model::file::NewFile: name content_type;
+    innkeeper_model::page::PageRequest: cursor;
     innkeeper_model::file::File: name content_type hash;
     innkeeper_model::memory::Memory: content kind version;
     innkeeper_model::chat_request::Usage: extra;
@@ -92,9 +111,22 @@ weigh! {
     crate::turn::OfferedTool: name description parameters;
     crate::turn::OfferedModel: id name kind;
     Message: role content name tool_call_id tool_calls extra;
-    ChatRequest: model messages params extra;
+    innkeeper_model::chat_request::ToolSpec: name description parameters extra;
+    ChatRequest: model messages tools params extra;
     Completion: id model message finish_reason usage extra;
 }
+
+macro_rules! weigh_ids {
+    ($($id:ident)*) => {$(
+        impl Weigh for innkeeper_model::$id {
+            fn weigh(&self) -> u64 {
+                self.as_str().len() as u64
+            }
+        }
+    )*};
+}
+
+weigh_ids! { ChatId FileId MemoryId MessageId ModelId UserId }
 
 impl Weigh for innkeeper_model::kv::KvEntry {
     fn weigh(&self) -> u64 {
@@ -116,7 +148,9 @@ impl Weigh for ContentPart {
         RECORD
             + match self {
                 Self::Text { text, extra } => text.weigh() + extra.weigh(),
-                Self::Image { image: Media::Url(text) | Media::Other(text), extra, .. } => text.weigh() + extra.weigh(),
+                Self::Image { image: Media::Url(text) | Media::Other(text), extra, .. } => {
+                    text.weigh() + extra.weigh()
+                }
                 Self::Image { image: Media::Blob(blob), extra, .. } => blob.id.weigh() + extra.weigh(),
                 Self::Other(text) => text.weigh(),
             }

@@ -65,7 +65,11 @@ mod tests {
         let person = |role| Principal::person("u", role);
         let u = || UserId::from("u");
         let check = |principal: &Principal, grants: &Grants, expected: Authority| {
-            assert_eq!(Authority::decide(principal, grants, Permission::ChatsRead), expected, "{principal:?} {grants:?}");
+            assert_eq!(
+                Authority::decide(principal, grants, Permission::ChatsRead),
+                expected,
+                "{principal:?} {grants:?}"
+            );
         };
         check(&person(Role::Pending), &all_as_admin, Authority::Nothing);
         check(&person(Role::User), &Grants::default(), Authority::Nothing);

@@ -46,7 +46,14 @@ pub struct Error {
 impl Error {
     /// An error of a code, about nothing in particular.
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), subject: None, retry_after: None, may_have_happened: false, details: None }
+        Self {
+            code,
+            message: message.into(),
+            subject: None,
+            retry_after: None,
+            may_have_happened: false,
+            details: None,
+        }
     }
 
     /// No grant, or the person may not.

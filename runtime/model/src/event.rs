@@ -53,7 +53,11 @@ pub fn check(event: &WireEvent, direction: Direction, grants: &Grants) -> Result
         return if shows_html(&kind, &event.data) { need(Permission::EventsHtml) } else { Ok(()) };
     }
     let grant = grants.get(Permission::EventsOther).ok_or(Permission::EventsOther)?;
-    if grant.event_types.iter().any(|allowed| *allowed == event.kind) { Ok(()) } else { Err(Permission::EventsOther) }
+    if grant.event_types.iter().any(|allowed| *allowed == event.kind) {
+        Ok(())
+    } else {
+        Err(Permission::EventsOther)
+    }
 }
 
 /// Types that `events.emit` alone allows.
@@ -86,7 +90,9 @@ fn shows_html(kind: &str, data: &Value) -> bool {
     }
     let address = |text: &str| {
         let text = text.trim();
-        let plain = text.starts_with("https://") || text.starts_with("http://") || (text.starts_with('/') && !text.starts_with("//"));
+        let plain = text.starts_with("https://")
+            || text.starts_with("http://")
+            || (text.starts_with('/') && !text.starts_with("//"));
         plain && !text.contains(['<', '>', '"', '\'', '\n', '\r'])
     };
     match data.get("embeds") {
@@ -113,14 +119,19 @@ mod tests {
 
     #[test]
     fn script_needs_its_own_permission_in_every_spelling() {
-        let mut everything_else = grants(&[Permission::EventsEmit, Permission::EventsCall, Permission::EventsHtml]);
+        let mut everything_else =
+            grants(&[Permission::EventsEmit, Permission::EventsCall, Permission::EventsHtml]);
         let types = ["execute", "Execute", " execute ", "execute:python", "EXECUTE:tool"];
         let event_types = types.iter().map(|kind| (*kind).to_owned()).collect();
         everything_else.0.insert(Permission::EventsOther, Grant { event_types, ..Grant::default() });
         for kind in types {
             let event = WireEvent::new(kind, json!({"code": "1"}));
             for direction in [Direction::Emit, Direction::Call] {
-                assert_eq!(check(&event, direction, &everything_else), Err(Permission::EventsScript), "{kind}");
+                assert_eq!(
+                    check(&event, direction, &everything_else),
+                    Err(Permission::EventsScript),
+                    "{kind}"
+                );
             }
         }
     }
@@ -128,9 +139,17 @@ mod tests {
     #[test]
     fn html_needs_its_own_permission() {
         let emit = grants(&[Permission::EventsEmit]);
-        let html = |items: Value| check(&WireEvent::new("embeds", json!({"embeds": items})), Direction::Emit, &emit);
+        let html =
+            |items: Value| check(&WireEvent::new("embeds", json!({"embeds": items})), Direction::Emit, &emit);
         assert_eq!(html(json!(["https://example.org/a", "/files/1"])), Ok(()));
-        for bad in [json!(["<b>"]), json!(["data:text/html,x"]), json!(["javascript:x"]), json!(["//evil"]), json!([1]), json!("x")] {
+        for bad in [
+            json!(["<b>"]),
+            json!(["data:text/html,x"]),
+            json!(["javascript:x"]),
+            json!(["//evil"]),
+            json!([1]),
+            json!("x"),
+        ] {
             assert_eq!(html(bad.clone()), Err(Permission::EventsHtml), "{bad}");
         }
     }
@@ -140,9 +159,13 @@ mod tests {
         let mut some = grants(&[Permission::EventsEmit]);
         let event = WireEvent::new("terminal:open", Value::Null);
         assert_eq!(check(&event, Direction::Emit, &some), Err(Permission::EventsOther));
-        some.0.insert(Permission::EventsOther, Grant { event_types: vec!["other".into()], ..Grant::default() });
+        some.0
+            .insert(Permission::EventsOther, Grant { event_types: vec!["other".into()], ..Grant::default() });
         assert_eq!(check(&event, Direction::Emit, &some), Err(Permission::EventsOther));
-        some.0.insert(Permission::EventsOther, Grant { event_types: vec!["terminal:open".into()], ..Grant::default() });
+        some.0.insert(
+            Permission::EventsOther,
+            Grant { event_types: vec!["terminal:open".into()], ..Grant::default() },
+        );
         assert_eq!(check(&event, Direction::Emit, &some), Ok(()));
     }
 }

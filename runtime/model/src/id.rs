@@ -82,8 +82,27 @@ impl ChatId {
 
 /// Names that a plugin may not take, because routes of the server begin with them.
 pub const RESERVED: &[&str] = &[
-    "admin", "api", "assets", "auth", "docs", "events", "files", "health", "healthz", "innkeeper", "mcp", "metrics",
-    "models", "openapi", "pipelines", "plugins", "readyz", "static", "tools", "v1", "ws",
+    "admin",
+    "api",
+    "assets",
+    "auth",
+    "docs",
+    "events",
+    "files",
+    "health",
+    "healthz",
+    "innkeeper",
+    "mcp",
+    "metrics",
+    "models",
+    "openapi",
+    "pipelines",
+    "plugins",
+    "readyz",
+    "static",
+    "tools",
+    "v1",
+    "ws",
 ];
 
 /// Longest plugin id, in bytes.
@@ -102,7 +121,9 @@ pub enum PluginIdError {
     #[error("plugin id has {0} bytes; it needs 1 to 64")]
     Length(usize),
     /// Outside the grammar.
-    #[error("plugin id `{0}` is not of the form `name-of-plugin`: lower-case letters and digits, parts joined by single `-` or `_`, a letter first")]
+    #[error(
+        "plugin id `{0}` is not of the form `name-of-plugin`: lower-case letters and digits, parts joined by single `-` or `_`, a letter first"
+    )]
     Grammar(String),
     /// Taken by a route of the server.
     #[error("plugin id `{0}` is reserved for a route of the server; choose another")]
@@ -154,7 +175,8 @@ mod tests {
         for good in ["a", "echo", "context-clip", "a1_b2-c3"] {
             assert!(PluginId::parse(good).is_ok(), "{good}");
         }
-        for bad in ["", "A", "Echo", "1a", "-a", "a-", "a--b", "a b", "a/b", "../a", "ä", "a\n", "v1", "mcp"] {
+        for bad in ["", "A", "Echo", "1a", "-a", "a-", "a--b", "a b", "a/b", "../a", "ä", "a\n", "v1", "mcp"]
+        {
             assert!(PluginId::parse(bad).is_err(), "{bad}");
         }
         assert!(PluginId::parse(&"a".repeat(64)).is_ok());

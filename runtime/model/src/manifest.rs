@@ -268,7 +268,10 @@ fn limits(raw: Vec<(String, u64)>) -> Result<LimitMap, ManifestError> {
     Ok(limits)
 }
 
-fn tools(raw: Vec<(String, String, String, bool)>, exported: bool) -> Result<Vec<ToolDescription>, ManifestError> {
+fn tools(
+    raw: Vec<(String, String, String, bool)>,
+    exported: bool,
+) -> Result<Vec<ToolDescription>, ManifestError> {
     count("tools", raw.len(), 128)?;
     fits_exports("tools", "tool", raw.len(), exported)?;
     unique("tools", raw.iter().map(|(name, ..)| name.as_str()))?;
@@ -310,17 +313,22 @@ fn jobs(raw: Vec<JobDescription>, exported: bool) -> Result<Vec<JobDescription>,
     Ok(raw)
 }
 
-fn filter(raw: Option<FilterDescription>, exported: bool) -> Result<Option<FilterDescription>, ManifestError> {
+fn filter(
+    raw: Option<FilterDescription>,
+    exported: bool,
+) -> Result<Option<FilterDescription>, ManifestError> {
     fits_exports("filter", "filter", usize::from(raw.is_some()), exported)?;
     Ok(raw)
 }
 
 fn fits_exports(field: &str, interface: &str, length: usize, exported: bool) -> Result<(), ManifestError> {
     match (length, exported) {
-        (0, true) => Err(ManifestError::Exports(format!("the component exports `{interface}` but `{field}` is empty"))),
-        (1.., false) => {
-            Err(ManifestError::Exports(format!("`{field}` is given but the component does not export `{interface}`")))
+        (0, true) => {
+            Err(ManifestError::Exports(format!("the component exports `{interface}` but `{field}` is empty")))
         }
+        (1.., false) => Err(ManifestError::Exports(format!(
+            "`{field}` is given but the component does not export `{interface}`"
+        ))),
         _ => Ok(()),
     }
 }
@@ -329,7 +337,10 @@ fn count(field: &str, length: usize, max: usize) -> Result<(), ManifestError> {
     if length <= max {
         return Ok(());
     }
-    Err(ManifestError::Text { field: field.to_owned(), problem: format!("has {length} items; at most {max} are allowed") })
+    Err(ManifestError::Text {
+        field: field.to_owned(),
+        problem: format!("has {length} items; at most {max} are allowed"),
+    })
 }
 
 fn unique<'a>(field: &'static str, names: impl Iterator<Item = &'a str>) -> Result<(), ManifestError> {
@@ -350,7 +361,10 @@ fn item_name(field: &str, name: &str) -> Result<(), ManifestError> {
     }
     Err(ManifestError::Text {
         field: field.to_owned(),
-        problem: format!("has the name `{}`; names are letters, digits, `_` and `-`, 1 to 64 bytes", shown(name)),
+        problem: format!(
+            "has the name `{}`; names are letters, digits, `_` and `-`, 1 to 64 bytes",
+            shown(name)
+        ),
     })
 }
 

@@ -28,11 +28,22 @@ pub(crate) struct Admission {
     per_user: Arc<Counts<UserId>>,
 }
 
-/// The right to have one instance. Dropping it gives the slot back.
+/// The right to have one instance. Clones are the same right, for one instance after another; dropping the last gives the slot back.
+#[derive(Clone)]
 pub struct Permit {
+    _held: Arc<Held>,
+}
+
+struct Held {
     _slot: OwnedSemaphorePermit,
     _plugin: Counted<PluginId>,
     _user: Option<Counted<UserId>>,
+}
+
+impl Permit {
+    fn new(slot: OwnedSemaphorePermit, plugin: Counted<PluginId>, user: Option<Counted<UserId>>) -> Self {
+        Self { _held: Arc::new(Held { _slot: slot, _plugin: plugin, _user: user }) }
+    }
 }
 
 impl Admission {
@@ -66,19 +77,24 @@ impl Admission {
         }
         let mut slots = self.wait_for(count, limits).await?;
         let permits = counted.into_iter().filter_map(|(plugin, user)| {
-            Some(Permit { _slot: slots.split(1)?, _plugin: plugin, _user: user })
+            Some(Permit::new(slots.split(1)?, plugin, user))
         });
         Ok(permits.collect())
     }
 
     /// A slot for a child, now or not at all.
-    pub(crate) fn child(&self, plugin: &PluginId, user: Option<&UserId>, limits: &Limits) -> Result<Permit, CallError> {
+    pub(crate) fn child(
+        &self,
+        plugin: &PluginId,
+        user: Option<&UserId>,
+        limits: &Limits,
+    ) -> Result<Permit, CallError> {
         let (plugin, user) = self.count(plugin, user, limits)?;
         let slot = Arc::clone(&self.reserve)
             .try_acquire_owned()
             .or_else(|_| Arc::clone(&self.slots).try_acquire_owned())
             .map_err(|_| CallError::Unavailable { limit: "queue", retry_after: 1_000 })?;
-        Ok(Permit { _slot: slot, _plugin: plugin, _user: user })
+        Ok(Permit::new(slot, plugin, user))
     }
 
     /// Instances that could be admitted at once.
@@ -107,8 +123,11 @@ impl Admission {
         limits: &Limits,
     ) -> Result<(Counted<PluginId>, Option<Counted<UserId>>), CallError> {
         let full = |limit| CallError::Unavailable { limit, retry_after: 1_000 };
-        let plugin = Counts::take(&self.per_plugin, plugin, limits.calls_per_plugin).ok_or(full("calls-per-plugin"))?;
-        let user = user.map(|user| Counts::take(&self.per_user, user, limits.calls_per_user).ok_or(full("calls-per-user")));
+        let plugin = Counts::take(&self.per_plugin, plugin, limits.calls_per_plugin)
+            .ok_or(full("calls-per-plugin"))?;
+        let user = user.map(|user| {
+            Counts::take(&self.per_user, user, limits.calls_per_user).ok_or(full("calls-per-user"))
+        });
         Ok((plugin, user.transpose()?))
     }
 }

@@ -2,7 +2,9 @@
 //!
 //! The pool's numbers are measured: keeping memory resident with `pagemap_scan` is what makes fresh instances cheap on several threads.
 
-use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig, Strategy};
+use wasmtime::{
+    Config, Enabled, Engine, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig, Strategy,
+};
 
 /// How the engine is made.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,8 +28,10 @@ pub const FUEL_YIELD: u64 = 1_000_000;
 
 /// Stack of the host on the same fiber, in bytes: drivers and decoders run there.
 const HOST_STACK: usize = 1 << 20;
-/// Core instances, memories and tables that the pool holds for each component instance.
-const PER_COMPONENT: u32 = 4;
+/// Core instances, memories and tables that one component may have. The pool holds as many for each, so that no plugin can take another's.
+const CORE_INSTANCES: u32 = 32;
+const MEMORIES: u32 = 2;
+const TABLES: u32 = 8;
 /// Bytes of a memory that stay in place when its slot is reused.
 const KEEP_RESIDENT: usize = 2 << 20;
 
@@ -71,16 +75,16 @@ fn config(options: &EngineOptions) -> Config {
 }
 
 fn pool(options: &EngineOptions) -> InstanceAllocationStrategy {
-    let most = options.instances.saturating_mul(PER_COMPONENT);
+    let most = |each: u32| options.instances.saturating_mul(each);
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(options.instances)
         .total_stacks(options.instances)
-        .total_core_instances(most)
-        .total_memories(options.instances.saturating_mul(2))
-        .total_tables(most)
-        .max_core_instances_per_component(32)
-        .max_memories_per_component(8)
-        .max_tables_per_component(32)
+        .total_core_instances(most(CORE_INSTANCES))
+        .total_memories(most(MEMORIES))
+        .total_tables(most(TABLES))
+        .max_core_instances_per_component(CORE_INSTANCES)
+        .max_memories_per_component(MEMORIES)
+        .max_tables_per_component(TABLES)
         .max_component_instance_size(1 << 20)
         .max_core_instance_size(1 << 20)
         .max_memory_size(options.max_memory)

@@ -73,7 +73,9 @@ impl CallError {
         match self {
             Self::Plugin(PluginError::Rejected(_)) => Outcome::Rejected,
             Self::Plugin(PluginError::Failed(_) | PluginError::Host(_)) => Outcome::Failed,
-            Self::Limit(limit) | Self::Unavailable { limit, .. } => Outcome::LimitExceeded { limit: (*limit).to_owned() },
+            Self::Limit(limit) | Self::Unavailable { limit, .. } => {
+                Outcome::LimitExceeded { limit: (*limit).to_owned() }
+            }
             Self::Trap(trap) => Outcome::Trapped { trap: trap.clone() },
             Self::Cancelled => Outcome::Cancelled,
             Self::Invalid(_) => Outcome::Invalid,
@@ -124,6 +126,9 @@ impl CallError {
         if text.contains("store handle limit exceeded") {
             return Self::Limit("handles");
         }
+        if text.contains("resource limit exceeded") {
+            return Self::Limit("instances");
+        }
         tracing::debug!(error = text, "a guest was stopped by the engine");
         Self::Trap(innkeeper_host::log::escape(&root))
     }
@@ -133,7 +138,9 @@ impl From<ChunkFault> for CallError {
     fn from(fault: ChunkFault) -> Self {
         match fault {
             ChunkFault::Limit(limit) => Self::Limit(limit),
-            ChunkFault::NotJson(problem) => Self::Invalid(format!("a chunk holds text that is not JSON: {problem}")),
+            ChunkFault::NotJson(problem) => {
+                Self::Invalid(format!("a chunk holds text that is not JSON: {problem}"))
+            }
             ChunkFault::Cut => Self::Invalid("the answer ended without `finish` or `failed`".to_owned()),
         }
     }

@@ -1,17 +1,17 @@
 //! What the host can ask a plugin, and what it answers: the exports of the contract behind one pair of types.
 
 use innkeeper_host::bindings::exports::innkeeper::plugin::{action, filter, job, pipe, plugin, tool};
-use innkeeper_host::bindings::innkeeper::types::common;
+use innkeeper_host::bindings::innkeeper::types::{actions as wit_actions, common, tools as wit_tools};
 use innkeeper_host::bindings::innkeeper::types::invocation as wit;
-use innkeeper_host::convert::{all, chat_request, tool as convert_tool};
+use innkeeper_host::convert::{all, chat_request, json, tool as convert_tool};
 use innkeeper_host::stream::{ChunkFault, chunks_from_guest};
 use innkeeper_host::{CallHandle, State};
-use innkeeper_model::PluginError;
 use innkeeper_model::chat_message::StoredMessage;
 use innkeeper_model::chat_request::ChatRequest;
 use innkeeper_model::chunk::Chunk;
 use innkeeper_model::manifest::Kinds;
-use innkeeper_model::tool::{ActionResult, ToolResult};
+use innkeeper_model::tool::{ActionResult, ToolContent, ToolResult};
+use innkeeper_model::{Error, Permission, PluginError};
 use tokio::sync::{mpsc, oneshot};
 use wasmtime::component::{Accessor, Instance, InstancePre};
 
@@ -173,26 +173,30 @@ impl Exports {
             Ask::Tool { name, arguments } => {
                 let guest = accessor.with(|access| present(&self.tool)?.load(access, instance))?;
                 let result = guest.call_call(accessor, invocation, name, arguments).await?;
-                result.map(|result| convert_tool::result_from_guest(result).map(Answer::Tool).map_err(not_json))
+                result.map(|result| tool_result(&call, result).map(Answer::Tool))
             }
             Ask::Models => {
                 let guest = accessor.with(|access| present(&self.pipe)?.load(access, instance))?;
                 let result = guest.call_models(accessor, invocation).await?;
-                result.map(|list| Ok(Answer::Models(models(list))))
+                result.map(|list| models(list).map(Answer::Models))
             }
             Ask::Run(request) => {
                 let guest = accessor.with(|access| present(&self.pipe)?.load(access, instance))?;
-                return self.reply(accessor, guest.call_run(accessor, invocation, request.into()).await?, call);
+                return self.reply(
+                    accessor,
+                    guest.call_run(accessor, invocation, request.into()).await?,
+                    call,
+                );
             }
             Ask::Inlet(request) => {
                 let guest = accessor.with(|access| present(&self.filter)?.load(access, instance))?;
                 let result = guest.call_inlet(accessor, invocation, request.into()).await?;
-                result.map(|request| Ok(Answer::Request(request.into())))
+                result.map(|request| checked_request(request.into()))
             }
             Ask::Request(request) => {
                 let guest = accessor.with(|access| present(&self.filter)?.load(access, instance))?;
                 let result = guest.call_request(accessor, invocation, request.into()).await?;
-                result.map(|request| Ok(Answer::Request(request.into())))
+                result.map(|request| checked_request(request.into()))
             }
             Ask::Stream(chunks) => {
                 let guest = accessor.with(|access| present(&self.filter)?.load(access, instance))?;
@@ -202,14 +206,14 @@ impl Exports {
             Ask::Outlet(messages) => {
                 let guest = accessor.with(|access| present(&self.filter)?.load(access, instance))?;
                 let result = guest.call_outlet(accessor, invocation, all(messages)).await?;
-                result.map(|messages| Ok(Answer::Messages(all(messages))))
+                result.map(|messages| checked_messages(all(messages)))
             }
             Ask::Action { id, messages } => {
                 let guest = accessor.with(|access| present(&self.action)?.load(access, instance))?;
                 let result = guest.call_run(accessor, invocation, id, all(messages)).await?;
                 result.map(|result| {
-                    let result = result.map(convert_tool::action_from_guest).transpose();
-                    result.map(Answer::Action).map_err(not_json)
+                    let result = result.map(|result| action_result(&call, result)).transpose();
+                    result.map(Answer::Action)
                 })
             }
             Ask::Job(id) => {
@@ -228,12 +232,12 @@ impl Exports {
     ) -> wasmtime::Result<Result<(Answer, Rest), PluginError>> {
         let reply = match result {
             Ok(reply) => reply,
-            Err(error) => return Ok(Err(error.into())),
+            Err(error) => return Ok(Err(shortened(error.into()))),
         };
         match reply {
             pipe::Reply::Text(text) => Ok(Ok((Answer::Reply(Reply::Text(text)), None))),
             pipe::Reply::Json(json) => {
-                serde_json::from_str::<serde::de::IgnoredAny>(&json).map_err(not_json)?;
+                json::check_object("reply", Some(&json)).map_err(broken)?;
                 Ok(Ok((Answer::Reply(Reply::Json(json)), None)))
             }
             pipe::Reply::Chunks(reader) => {
@@ -251,16 +255,74 @@ fn settle(
     match answer {
         Ok(Ok(answer)) => Ok(Ok((answer, None))),
         Ok(Err(error)) => Err(wasmtime::Error::new(error)),
-        Err(error) => Ok(Err(error.into())),
+        Err(error) => Ok(Err(shortened(error.into()))),
     }
 }
 
 fn present<T>(indices: &Option<T>) -> wasmtime::Result<&T> {
-    indices.as_ref().ok_or_else(|| wasmtime::Error::new(CallError::Invalid("the plugin has no such export".to_owned())))
+    indices
+        .as_ref()
+        .ok_or_else(|| wasmtime::Error::new(CallError::Invalid("the plugin has no such export".to_owned())))
 }
 
 fn not_json(error: serde_json::Error) -> CallError {
     CallError::Invalid(format!("it answered with text that is not JSON: {error}"))
+}
+
+fn broken(error: Error) -> CallError {
+    CallError::Invalid(error.message)
+}
+
+/// Longest text of a plugin's own error, in bytes.
+const ERROR_MAX: usize = 4096;
+
+/// The plugin's error without what nobody would read.
+fn shortened(error: PluginError) -> PluginError {
+    let cut = |mut text: String| {
+        text.truncate(text.floor_char_boundary(ERROR_MAX));
+        text
+    };
+    match error {
+        PluginError::Rejected(text) => PluginError::Rejected(cut(text)),
+        PluginError::Failed(text) => PluginError::Failed(cut(text)),
+        PluginError::Host(error) => PluginError::Host(Error {
+            message: cut(error.message),
+            subject: error.subject.map(cut),
+            details: error.details.filter(|details| details.len() <= ERROR_MAX),
+            ..error
+        }),
+    }
+}
+
+fn tool_result(call: &CallHandle, result: wit_tools::ToolResult) -> Result<ToolResult, CallError> {
+    json::check_object("extra", result.extra.as_ref()).map_err(broken)?;
+    let result = convert_tool::result_from_guest(result).map_err(not_json)?;
+    may_show(call, &result.content)?;
+    Ok(result)
+}
+
+fn action_result(call: &CallHandle, result: wit_actions::ActionResult) -> Result<ActionResult, CallError> {
+    let result = convert_tool::action_from_guest(result).map_err(not_json)?;
+    may_show(call, &result.content)?;
+    Ok(result)
+}
+
+/// HTML in a result is shown like HTML in an event, and needs the same permission.
+fn may_show(call: &CallHandle, content: &[ToolContent]) -> Result<(), CallError> {
+    if !content.iter().any(|part| matches!(part, ToolContent::Html { .. })) {
+        return Ok(());
+    }
+    call.require(Permission::EventsHtml).map_err(|error| CallError::Plugin(PluginError::Host(error)))
+}
+
+fn checked_request(request: ChatRequest) -> Result<Answer, CallError> {
+    json::check_request(&request).map_err(broken)?;
+    Ok(Answer::Request(request))
+}
+
+fn checked_messages(messages: Vec<StoredMessage>) -> Result<Answer, CallError> {
+    messages.iter().try_for_each(json::check_message).map_err(broken)?;
+    Ok(Answer::Messages(messages))
 }
 
 fn counted_chunks(
@@ -272,7 +334,7 @@ fn counted_chunks(
             innkeeper_host::Stop::Limit(limit) => CallError::Limit(limit),
             innkeeper_host::Stop::Internal(_) => CallError::Internal,
         })?;
-        chat_request::chunk_from_guest(chunk).map_err(not_json)
+        chat_request::chunk_from_guest(chunk).map_err(broken)
     });
     counted.collect()
 }
@@ -290,12 +352,27 @@ fn invocation(call: &CallHandle) -> wit::Invocation {
     }
 }
 
-fn models(list: pipe::ModelList) -> ModelList {
+/// Most models of one pipe.
+const MODELS_MAX: usize = 1_000;
+
+fn models(list: pipe::ModelList) -> Result<ModelList, CallError> {
+    if list.models.len() > MODELS_MAX {
+        return Err(CallError::Invalid(format!(
+            "it lists {} models; at most {MODELS_MAX} are possible",
+            list.models.len()
+        )));
+    }
+    for model in &list.models {
+        json::check_object("models.extra", model.extra.as_ref()).map_err(broken)?;
+    }
     let model = |model: pipe::Model| PipeModel {
         id: model.id,
         name: model.name,
         description: model.description,
         extra: model.extra,
     };
-    ModelList { models: list.models.into_iter().map(model).collect(), cache_seconds: list.cache_seconds.min(86_400) }
+    Ok(ModelList {
+        models: list.models.into_iter().map(model).collect(),
+        cache_seconds: list.cache_seconds.min(86_400),
+    })
 }

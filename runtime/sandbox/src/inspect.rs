@@ -19,10 +19,14 @@ const NESTING_MAX: usize = 16;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InspectError {
     /// Nothing like WebAssembly.
-    #[error("not a WebAssembly component: the file does not begin with `\\0asm`; upload the `.wasm` file that the build made")]
+    #[error(
+        "not a WebAssembly component: the file does not begin with `\\0asm`; upload the `.wasm` file that the build made"
+    )]
     NotWasm,
     /// A module without the component's wrapping.
-    #[error("this is a core WebAssembly module, not a component; build for `wasm32-wasip2`, or wrap it with `wasm-tools component new`")]
+    #[error(
+        "this is a core WebAssembly module, not a component; build for `wasm32-wasip2`, or wrap it with `wasm-tools component new`"
+    )]
     CoreModule,
     /// Cut off, or damaged.
     #[error("component is damaged at byte {offset}: {problem}; upload it again")]
@@ -50,7 +54,9 @@ pub enum InspectError {
         found: String,
     },
     /// Exports of the contract in another version.
-    #[error("component is built for version {found} of `innkeeper:plugin`; this server speaks 0.1; rebuild it with a matching SDK")]
+    #[error(
+        "component is built for version {found} of `innkeeper:plugin`; this server speaks 0.1; rebuild it with a matching SDK"
+    )]
     WrongVersion {
         /// Which version.
         found: String,
@@ -59,7 +65,9 @@ pub enum InspectError {
     #[error("component does not export `innkeeper:plugin/plugin`, which describes it")]
     NoDescription,
     /// `plugin` alone.
-    #[error("component exports `plugin` but none of `tool`, `pipe`, `filter`, `action`, `job`; there is nothing to call")]
+    #[error(
+        "component exports `plugin` but none of `tool`, `pipe`, `filter`, `action`, `job`; there is nothing to call"
+    )]
     NoKind,
     /// An import that no server of this version has.
     #[error("component imports `{0}`, which this server does not have")]
@@ -127,7 +135,9 @@ fn names(bytes: &[u8]) -> Result<Names, InspectError> {
     let mut depth = 0_usize;
     for payload in Parser::new(0).parse_all(bytes) {
         match payload.map_err(malformed)? {
-            Payload::Version { encoding: Encoding::Module, .. } if depth == 0 => return Err(InspectError::CoreModule),
+            Payload::Version { encoding: Encoding::Module, .. } if depth == 0 => {
+                return Err(InspectError::CoreModule);
+            }
             Payload::Version { .. } => depth += 1,
             Payload::End(_) => depth = depth.saturating_sub(1),
             Payload::ComponentImportSection(section) if depth == 1 => {
@@ -156,8 +166,11 @@ fn kinds(exports: &BTreeSet<String>) -> Result<Kinds, InspectError> {
         .map(|name| name.split_once('@').unwrap_or((name, "")))
         .collect();
     if ours.is_empty() {
-        let found = exports.iter().take(8).map(|name| format!("`{}`", shown(name))).collect::<Vec<_>>().join(", ");
-        return Err(InspectError::WrongWorld { found: if found.is_empty() { "nothing".to_owned() } else { found } });
+        let found =
+            exports.iter().take(8).map(|name| format!("`{}`", shown(name))).collect::<Vec<_>>().join(", ");
+        return Err(InspectError::WrongWorld {
+            found: if found.is_empty() { "nothing".to_owned() } else { found },
+        });
     }
     if let Some((_, version)) = ours.iter().find(|(_, version)| !speaks(version)) {
         return Err(InspectError::WrongVersion { found: shown(version) });
@@ -166,8 +179,13 @@ fn kinds(exports: &BTreeSet<String>) -> Result<Kinds, InspectError> {
     if !has("plugin") {
         return Err(InspectError::NoDescription);
     }
-    let kinds =
-        Kinds { tool: has("tool"), pipe: has("pipe"), filter: has("filter"), action: has("action"), job: has("job") };
+    let kinds = Kinds {
+        tool: has("tool"),
+        pipe: has("pipe"),
+        filter: has("filter"),
+        action: has("action"),
+        job: has("job"),
+    };
     if kinds == Kinds::default() {
         return Err(InspectError::NoKind);
     }
@@ -183,7 +201,8 @@ fn speaks(version: &str) -> bool {
 
 fn check_imports(imports: &BTreeSet<String>) -> Result<(), InspectError> {
     let known = |name: &str| {
-        let ours = ["innkeeper:plugin/", "innkeeper:types/"].iter().find_map(|package| name.strip_prefix(package));
+        let ours =
+            ["innkeeper:plugin/", "innkeeper:types/"].iter().find_map(|package| name.strip_prefix(package));
         match ours {
             Some(rest) => rest.split_once('@').is_some_and(|(_, version)| speaks(version)),
             None => name.starts_with("wasi:") && name.contains("@0.2."),

@@ -81,11 +81,16 @@ impl Invocation {
     /// Fails with the receipt of what was used.
     pub(crate) async fn new(
         plugin: Arc<LoadedPlugin>,
-        setup: CallSetup,
+        mut setup: CallSetup,
         budget: Budget,
         permit: Permit,
         started_at: UnixNanos,
+        max_memory: u64,
     ) -> Result<Self, (CallError, Receipt)> {
+        if setup.limits.memory > max_memory {
+            // The pool could not give more, and the guest should hear of a limit rather than of a failure.
+            setup.limits = Arc::new(Limits { memory: max_memory, ..(*setup.limits).clone() });
+        }
         let allowance = Allowance { active_name: "active", active: budget.active, waiting: budget.waiting };
         let call = CallHandle::new(setup, Arc::new(CallClock::start(allowance)));
         let export = "instantiate";
@@ -99,18 +104,21 @@ impl Invocation {
         };
         let made = bounded(&call, async { plugin.pre.instantiate_async(&mut store).await }).await;
         match made {
-            Ok(instance) => Ok(Self {
-                store,
-                instance,
-                plugin,
-                call,
-                export,
-                started_at,
-                fuel: budget.fuel,
-                said: Outcome::Ok,
-                retired: None,
-                _permit: permit,
-            }),
+            Ok(instance) => {
+                call.clock().pause();
+                Ok(Self {
+                    store,
+                    instance,
+                    plugin,
+                    call,
+                    export,
+                    started_at,
+                    fuel: budget.fuel,
+                    said: Outcome::Ok,
+                    retired: None,
+                    _permit: permit,
+                })
+            }
             Err(error) => {
                 let used = call.usage(budget.fuel.saturating_sub(store.get_fuel().unwrap_or(0)));
                 let receipt = receipt(&call, export, started_at, error.outcome(), used, None);
@@ -132,33 +140,41 @@ impl Invocation {
     /// Asks the plugin to describe itself.
     pub(crate) async fn describe(mut self) -> Result<innkeeper_model::manifest::RawManifest, CallError> {
         let (plugin, instance) = (Arc::clone(&self.plugin), self.instance);
+        self.call.clock().resume(None);
         bounded(&self.call, plugin.exports.describe(&mut self.store, &instance)).await
     }
 
-    /// Calls a hook and keeps the instance for the next one. The whole call's budget goes on; each hook has a deadline of its own besides.
+    /// Calls a hook and keeps the instance for the next one. The whole call's budget goes on, but not its clocks between hooks;
+    /// each hook has a bound of its own on its active time besides. Dropping the future retires the instance.
     pub async fn hook(&mut self, ask: Ask) -> Result<Answer, CallError> {
         if self.retired.is_some() {
             return Err(CallError::Trap("the instance was retired by an earlier failure".to_owned()));
         }
         self.export = ask.export();
-        let deadline = Duration::from_millis(self.call.limits().hook);
+        // What holds if this future is dropped.
+        self.retired = Some(Outcome::Cancelled);
+        self.call.clock().resume(Some(Duration::from_millis(self.call.limits().hook)));
         let (plugin, instance) = (Arc::clone(&self.plugin), self.instance);
         let store = &mut self.store;
-        let run = bounded(&self.call, async move {
+        let result = bounded(&self.call, async move {
             store.run_concurrent(async |accessor| plugin.exports.ask(accessor, &instance, ask).await).await?
-        });
-        let result = match tokio::time::timeout(deadline, run).await {
-            Ok(Ok(Ok((answer, _rest)))) => return Ok(answer),
-            Ok(Ok(Err(error))) => {
-                let error = CallError::Plugin(error);
-                self.said = error.outcome();
-                return Err(error);
+        })
+        .await;
+        self.call.clock().pause();
+        match result {
+            Ok(answered) => {
+                self.retired = None;
+                answered.map(|(answer, _rest)| answer).map_err(|error| {
+                    let error = CallError::Plugin(error);
+                    self.said = error.outcome();
+                    error
+                })
             }
-            Ok(Err(error)) => error,
-            Err(_) => CallError::Limit("hook"),
-        };
-        self.retired = Some(result.outcome());
-        Err(result)
+            Err(error) => {
+                self.retired = Some(error.outcome());
+                Err(error)
+            }
+        }
     }
 
     /// Asks, and lets background work go on after the answer was delivered. The future drives everything and ends with the receipt;
@@ -179,6 +195,7 @@ impl Invocation {
             let used = self.call.usage(self.fuel_used(self.fuel));
             return receipt(&self.call, self.export, self.started_at, outcome, used, None);
         }
+        self.call.clock().resume(None);
         let progress = Progress { call: self.call.clone(), fuel: self.fuel, deliver, delivered: None };
         let progress = std::sync::Mutex::new(progress);
         let (plugin, instance, said) = (Arc::clone(&self.plugin), self.instance, self.said.clone());
@@ -186,7 +203,9 @@ impl Invocation {
             let (store, progress) = (&mut self.store, &progress);
             bounded(&self.call, async move {
                 store
-                    .run_concurrent(async |accessor| serve(accessor, &plugin, &instance, ask, said, progress).await)
+                    .run_concurrent(async |accessor| {
+                        serve(accessor, &plugin, &instance, ask, said, progress).await
+                    })
                     .await?
             })
             .await
@@ -207,6 +226,7 @@ impl Invocation {
                 let error = ended.err().unwrap_or(CallError::Internal);
                 let used = self.call.usage(self.fuel.saturating_sub(left));
                 let outcome = error.outcome();
+                self.call.settle(outcome.clone(), used.fuel);
                 if let Some(deliver) = deliver {
                     // Nobody listens where the caller has gone.
                     let _ = deliver.send((Err(error), used.fuel));
@@ -300,19 +320,31 @@ fn begin_background<'a>(
         if goes_on {
             store.set_fuel(limits.background_fuel)?;
             let time = Duration::from_millis(limits.background);
-            progress.call.clock().restart(Allowance { active_name: "background", active: time, waiting: time });
+            progress.call.clock().restart(Allowance {
+                active_name: "background",
+                active: time,
+                waiting: time,
+            });
         }
+        progress.call.settle(outcome.clone(), used.fuel);
         progress.delivered = Some((outcome, used, goes_on.then_some(limits.background_fuel)));
         Ok(())
     })
 }
 
 /// Runs the guest until it ends, a clock runs out, or somebody ends the call.
-async fn bounded<R>(call: &CallHandle, run: impl Future<Output = wasmtime::Result<R>>) -> Result<R, CallError> {
+async fn bounded<R>(
+    call: &CallHandle,
+    run: impl Future<Output = wasmtime::Result<R>>,
+) -> Result<R, CallError> {
+    let (cancel, removed) = (&call.turn().cancel, call.grants().ended());
+    if cancel.is_cancelled() || removed.is_cancelled() {
+        return Err(CallError::Cancelled);
+    }
     let ended = async {
         tokio::select! {
-            () = call.turn().cancel.cancelled() => {}
-            () = call.grants().ended().cancelled() => {}
+            () = cancel.cancelled() => {}
+            () = removed.cancelled() => {}
         }
     };
     tokio::select! {
@@ -365,7 +397,8 @@ fn receipt(
 
 /// What was used after `before`. Clocks start anew in the background; peaks do not.
 fn since(total: Usage, before: &Usage) -> Usage {
-    let minus = |totals: std::collections::BTreeMap<String, u64>, before: &std::collections::BTreeMap<String, u64>| {
+    let minus = |totals: std::collections::BTreeMap<String, u64>,
+                 before: &std::collections::BTreeMap<String, u64>| {
         let less = |(name, count): (String, u64)| {
             let count = count.saturating_sub(before.get(&name).copied().unwrap_or(0));
             (count > 0).then_some((name, count))

@@ -8,14 +8,14 @@ use innkeeper_host::turn::{Blobs, ChildRequest, Children, Events, TurnContext};
 use innkeeper_host::{CallSetup, LiveGrants, Phase, State, Turn, linker};
 use innkeeper_model::event::WireEvent;
 use innkeeper_model::limits::Limits;
-use innkeeper_model::manifest::Manifest;
+use innkeeper_model::manifest::{Kinds, Manifest};
 use innkeeper_model::permission::Grants;
 use innkeeper_model::receipt::Receipt;
 use innkeeper_model::time::Clock;
 use innkeeper_model::{Error, PluginId, Principal, UserId};
 use tokio_util::sync::CancellationToken;
 use wasmtime::Engine;
-use wasmtime::component::Linker;
+use wasmtime::component::{Component, Linker};
 
 use crate::admission::{Admission, Permit};
 use crate::cache::Cache;
@@ -72,6 +72,7 @@ struct Inner {
     limits: Arc<Limits>,
     component_max: usize,
     clock: Clock,
+    max_memory: u64,
 }
 
 impl Sandbox {
@@ -82,10 +83,11 @@ impl Sandbox {
         let linker = linker(&engine).map_err(made)?;
         let cache = options.cache.map(|directory| Cache::open(&directory, &engine)).transpose()?;
         Ok(Self(Arc::new(Inner {
-            compile: Compile::new(options.compiler, options.compile_timeout, cache),
+            compile: Compile::new(options.compiler, options.compile_timeout, cache, options.component_max),
             admission: Admission::new(options.engine.instances),
             limits: Arc::new(options.limits),
             component_max: options.component_max,
+            max_memory: options.engine.max_memory as u64,
             clock: options.clock,
             engine,
             linker,
@@ -99,15 +101,31 @@ impl Sandbox {
             let bytes = bytes.to_vec();
             tokio::task::spawn_blocking(move || inspect(&bytes, max)).await
         };
-        let inspection = inspected.map_err(|_| {
-            InspectError::Malformed { offset: 0, problem: "the component could not be looked at".to_owned() }
+        let inspection = inspected.map_err(|_| InspectError::Malformed {
+            offset: 0,
+            problem: "the component could not be looked at".to_owned(),
         })??;
         let component = self.0.compile.component(&self.0.engine, &inspection.digest, bytes).await?;
-        let pre = self.0.linker.instantiate_pre(&component).map_err(|error| {
-            LoadError::Link(innkeeper_host::log::escape(&format!("{error:#}")))
-        })?;
-        let exports = Exports::find(&pre, inspection.kinds)?;
-        Ok(Arc::new(LoadedPlugin { kinds: inspection.kinds, digest: inspection.digest, pre, exports }))
+        self.link(&component, inspection.digest, inspection.kinds)
+    }
+
+    /// Links a component that was inspected when it was installed, if its machine code is in the cache.
+    pub fn load_cached(&self, digest: &str, kinds: Kinds) -> Option<Arc<LoadedPlugin>> {
+        let component = self.0.compile.cached(&self.0.engine, digest)?;
+        match self.link(&component, digest.to_owned(), kinds) {
+            Ok(plugin) => Some(plugin),
+            Err(error) => {
+                tracing::warn!(%error, digest, "cached machine code does not link");
+                None
+            }
+        }
+    }
+
+    fn link(&self, component: &Component, digest: String, kinds: Kinds) -> Result<Arc<LoadedPlugin>, LoadError> {
+        let wrong = |error: wasmtime::Error| LoadError::Link(innkeeper_host::log::escape(&format!("{error:#}")));
+        let pre = self.0.linker.instantiate_pre(component).map_err(wrong)?;
+        let exports = Exports::find(&pre, kinds)?;
+        Ok(Arc::new(LoadedPlugin { kinds, digest, pre, exports }))
     }
 
     /// Asks a plugin to describe itself, in a store whose imports do not answer, and checks what it says.
@@ -135,7 +153,8 @@ impl Sandbox {
             valves: "{}".into(),
             user_valves: "{}".into(),
         };
-        let made = Invocation::new(Arc::clone(plugin), setup, budget, permit, 0).await;
+        let max_memory = self.0.max_memory;
+        let made = Invocation::new(Arc::clone(plugin), setup, budget, permit, 0, max_memory).await;
         let raw = made.map_err(|(error, _)| error)?.describe().await.map_err(|error| match error {
             CallError::Limit("fuel") => CallError::Limit("describe-fuel"),
             CallError::Limit("active") => CallError::Limit("describe"),
@@ -154,7 +173,12 @@ impl Sandbox {
     }
 
     /// A slot for a child, now or not at all.
-    pub fn admit_child(&self, plugin: &PluginId, user: Option<&UserId>, limits: &Limits) -> Result<Permit, CallError> {
+    pub fn admit_child(
+        &self,
+        plugin: &PluginId,
+        user: Option<&UserId>,
+        limits: &Limits,
+    ) -> Result<Permit, CallError> {
         self.0.admission.child(plugin, user, limits)
     }
 
@@ -166,7 +190,8 @@ impl Sandbox {
         budget: Budget,
         permit: Permit,
     ) -> Result<Invocation, (CallError, Receipt)> {
-        Invocation::new(Arc::clone(plugin), setup, budget, permit, self.0.clock.nanos()).await
+        let (now, max_memory) = (self.0.clock.nanos(), self.0.max_memory);
+        Invocation::new(Arc::clone(plugin), setup, budget, permit, now, max_memory).await
     }
 
     /// Instances that could be admitted at once.

@@ -6,6 +6,7 @@ use innkeeper_dispatch::Dispatch;
 use innkeeper_registry::Registry;
 use innkeeper_store::Store;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::access::Access;
 use crate::failure::Failure;
@@ -33,6 +34,7 @@ struct Parts {
     access: Arc<Access>,
     health: Health,
     closing: CancellationToken,
+    sockets: TaskTracker,
 }
 
 impl App {
@@ -40,7 +42,7 @@ impl App {
     pub(crate) fn new(state: ServerState) -> Self {
         let access = Arc::new(Access::new(state.store.clone()));
         let health = Health::new(state.store.clone(), state.options.data_dir.clone());
-        Self(Arc::new(Parts { state, access, health, closing: CancellationToken::new() }))
+        Self(Arc::new(Parts { state, access, health, closing: CancellationToken::new(), sockets: TaskTracker::new() }))
     }
 
     /// Runs turns, tool calls and actions.
@@ -76,6 +78,11 @@ impl App {
     /// Cancelled once open connections are to end.
     pub(crate) fn closing(&self) -> &CancellationToken {
         &self.0.closing
+    }
+
+    /// Counts open WebSockets, which outlive the connections that they came by.
+    pub(crate) fn sockets(&self) -> &TaskTracker {
+        &self.0.sockets
     }
 
     /// Refuses new work of plugins while the server stops.

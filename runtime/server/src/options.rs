@@ -24,6 +24,10 @@ pub struct ServerOptions {
     pub first_frame: Duration,
     /// How long running turns may go on after the first signal to stop.
     pub drain_deadline: Duration,
+    /// How long receipts are kept.
+    pub receipts_age: Duration,
+    /// How many receipts are kept.
+    pub receipts_rows: u64,
     /// Connections at once.
     pub connections: usize,
     /// Origins besides the server's own from which pages may open a WebSocket, such as `https://chat.example.org`.
@@ -44,6 +48,8 @@ impl Default for ServerOptions {
             keep_alive: Duration::from_secs(15),
             first_frame: Duration::from_secs(5),
             drain_deadline: Duration::from_secs(30),
+            receipts_age: Duration::from_secs(30 * 24 * 3600),
+            receipts_rows: 1_000_000,
             connections: 16_384,
             allowed_origins: Vec::new(),
             data_dir: None,

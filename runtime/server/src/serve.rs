@@ -11,7 +11,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::Server;
+use crate::{Server, upkeep};
 
 /// How long connections may take to close after everything that ran has ended.
 const CLOSE: Duration = Duration::from_secs(5);
@@ -33,6 +33,7 @@ impl Server {
         let app = self.app.clone();
         let background = CancellationToken::new();
         let watching = [
+            tokio::spawn(upkeep::run(app.store().clone(), app.options().clone(), background.clone())),
             tokio::spawn(Arc::clone(app.access()).watch(background.clone())),
             tokio::spawn({
                 let (registry, cancel) = (app.registry().clone(), background.clone());
@@ -46,8 +47,9 @@ impl Server {
         }
         app.closing().cancel();
         connections.close();
+        app.sockets().close();
         tokio::select! {
-            () = connections.wait() => {}
+            ((), ()) = async { tokio::join!(connections.wait(), app.sockets().wait()) } => {}
             () = tokio::time::sleep(CLOSE) => stop.now.cancel(),
             () = stop.now.cancelled() => {}
         }

@@ -121,7 +121,11 @@ impl ApiKeys {
             .expr_as(Expr::col(("innkeeper_api_key", "id")), "key_id")
             .expr_as(Expr::col(("innkeeper_api_key", "hash")), "key_hash")
             .from("innkeeper_api_key")
-            .join(JoinType::InnerJoin, "user", Expr::col(("user", "id")).equals(("innkeeper_api_key", "user_id")))
+            .join(
+                JoinType::InnerJoin,
+                "user",
+                Expr::col(("user", "id")).equals(("innkeeper_api_key", "user_id")),
+            )
             .and_where(Expr::col(("innkeeper_api_key", "hash")).eq(hash.as_str()))
             .and_where(Expr::col(("user", "role")).is_in(ADMITTED))
             .take();
@@ -142,7 +146,10 @@ impl ApiKeys {
             .order_by("id", Order::Asc)
             .take();
         if let Some(user) = user {
-            select.and_where(Expr::col("user_id").eq(clean(user.as_str()).as_ref()));
+            if !can_name(user.as_str()) {
+                return Ok(Vec::new());
+            }
+            select.and_where(Expr::col("user_id").eq(user.as_str()));
         }
         self.store.db().fetch_all(&mut select, 10_000, read).await
     }
@@ -159,7 +166,8 @@ impl ApiKeys {
 }
 
 async fn delete(tx: &mut Tx, id: &ApiKeyId) -> Result<bool, StoreError> {
-    let delete = Query::delete().from_table("innkeeper_api_key").and_where(Expr::col("id").eq(id.as_str())).take();
+    let delete =
+        Query::delete().from_table("innkeeper_api_key").and_where(Expr::col("id").eq(id.as_str())).take();
     if tx.execute(&delete).await? == 0 {
         return Ok(false);
     }

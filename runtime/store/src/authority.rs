@@ -8,6 +8,7 @@ use innkeeper_model::UserId;
 use innkeeper_model::authority::Authority;
 use sea_query::{Alias, Expr, ExprTrait, IntoCondition, Query, SelectStatement};
 
+use crate::names::can_name;
 use crate::pool::Backend;
 
 /// What is to be done with the rows.
@@ -21,6 +22,7 @@ pub(crate) enum Access {
 
 /// The condition for rows whose owner is in `owner`; none where the authority gives nothing.
 pub(crate) fn owned(authority: &Authority, owner: (&'static str, &'static str)) -> Option<Expr> {
+    person(authority)?;
     match authority {
         Authority::Nothing | Authority::Unattended => None,
         Authority::Own(user) => Some(Expr::col(owner).eq(user.as_str()).and(admitted(user))),
@@ -31,6 +33,7 @@ pub(crate) fn owned(authority: &Authority, owner: (&'static str, &'static str)) 
 /// The condition for rows of `chat`.
 pub(crate) fn chats(authority: &Authority, access: Access, backend: Backend) -> Option<Expr> {
     let Authority::Own(user) = authority else { return owned(authority, ("chat", "user_id")) };
+    person(authority)?;
     let mut mine = Expr::col(("chat", "user_id")).eq(user.as_str());
     if access != Access::Own {
         mine = mine.or(Expr::col(("chat", "id")).in_subquery(continued_chats(user, backend)));
@@ -45,6 +48,7 @@ pub(crate) fn chats(authority: &Authority, access: Access, backend: Backend) -> 
 /// The condition for rows of `file`.
 pub(crate) fn files(authority: &Authority, access: Access) -> Option<Expr> {
     let Authority::Own(user) = authority else { return owned(authority, ("file", "user_id")) };
+    person(authority)?;
     let mut mine = Expr::col(("file", "user_id")).eq(user.as_str());
     if access == Access::Read {
         mine = mine.or(Expr::col(("file", "id")).in_subquery(knowledge_files(user)));
@@ -54,7 +58,9 @@ pub(crate) fn files(authority: &Authority, access: Access) -> Option<Expr> {
 
 /// Whether new rows may be made for `owner`: a condition on `user`, of which the statement selects the owner's row.
 pub(crate) fn may_own(authority: &Authority, owner: &UserId) -> Option<Expr> {
-    let is_owner = Expr::col(("user", "id")).eq(owner.as_str()).and(Expr::col(("user", "role")).is_in(ADMITTED));
+    person(authority)?;
+    let is_owner =
+        Expr::col(("user", "id")).eq(owner.as_str()).and(Expr::col(("user", "role")).is_in(ADMITTED));
     match authority {
         Authority::Own(user) if user == owner => Some(is_owner),
         Authority::All(user) => Some(is_owner.and(admin(user))),
@@ -64,6 +70,11 @@ pub(crate) fn may_own(authority: &Authority, owner: &UserId) -> Option<Expr> {
 
 /// Roles that may do anything at all.
 pub(crate) const ADMITTED: [&str; 2] = ["user", "admin"];
+
+/// The person behind an authority, if their id can name anybody.
+fn person(authority: &Authority) -> Option<&UserId> {
+    authority.user().filter(|user| can_name(user.as_str()))
+}
 
 fn admitted(user: &UserId) -> Expr {
     has_role(user, &ADMITTED)
@@ -87,7 +98,9 @@ fn has_role(user: &UserId, roles: &[&str]) -> Expr {
 fn continued_chats(user: &UserId, backend: Backend) -> SelectStatement {
     // The mode lies in the snapshot's document; a column for it there is not.
     let mode = match backend {
-        Backend::Sqlite => "CASE WHEN json_valid(shared.chat) THEN json_extract(shared.chat, '$.share_mode') END = 'continue'",
+        Backend::Sqlite => {
+            "CASE WHEN json_valid(shared.chat) THEN json_extract(shared.chat, '$.share_mode') END = 'continue'"
+        }
         Backend::Postgres => "shared.chat ->> 'share_mode' = 'continue'",
         Backend::MySql => "JSON_VALUE(shared.chat, '$.share_mode') = 'continue'",
     };
@@ -110,7 +123,8 @@ fn shared_folders(user: &UserId) -> SelectStatement {
 
 /// Ids of files in knowledge bases that are this person's or shared with them.
 fn knowledge_files(user: &UserId) -> SelectStatement {
-    let theirs = Expr::col(("base", "user_id")).eq(user.as_str()).or(granted("knowledge", ("base", "id"), user));
+    let theirs =
+        Expr::col(("base", "user_id")).eq(user.as_str()).or(granted("knowledge", ("base", "id"), user));
     Query::select()
         .column(("part", "file_id"))
         .from_as("knowledge_file", "part")
@@ -131,8 +145,12 @@ fn granted(kind: &'static str, id: (&'static str, &'static str), user: &UserId) 
         .from_as("group_member", "member")
         .and_where(Expr::col(("member", "user_id")).eq(user.as_str()))
         .take();
-    let named = Expr::col(("given", "principal_type")).eq("user").and(Expr::col(("given", "principal_id")).is_in([user.as_str(), "*"]));
-    let in_group = Expr::col(("given", "principal_type")).eq("group").and(Expr::col(("given", "principal_id")).in_subquery(groups));
+    let named = Expr::col(("given", "principal_type"))
+        .eq("user")
+        .and(Expr::col(("given", "principal_id")).is_in([user.as_str(), "*"]));
+    let in_group = Expr::col(("given", "principal_type"))
+        .eq("group")
+        .and(Expr::col(("given", "principal_id")).in_subquery(groups));
     let things = Query::select()
         .column(("given", "resource_id"))
         .from_as("access_grant", "given")

@@ -31,7 +31,12 @@ pub struct ChatMessages {
 
 impl ChatMessages {
     /// One message, if the authority reaches its chat.
-    pub async fn get(&self, authority: &Authority, chat: &ChatId, id: &MessageId) -> Result<Option<StoredMessage>, StoreError> {
+    pub async fn get(
+        &self,
+        authority: &Authority,
+        chat: &ChatId,
+        id: &MessageId,
+    ) -> Result<Option<StoredMessage>, StoreError> {
         let Some(key) = row_id(chat, id) else { return Ok(None) };
         let Some(rows) = one(authority, Access::Read, chat, &self.store) else { return Ok(None) };
         let mut select = select(rows);
@@ -40,7 +45,12 @@ impl ChatMessages {
     }
 
     /// Messages of a chat that the authority reaches, oldest first.
-    pub async fn list(&self, authority: &Authority, chat: &ChatId, page: &PageRequest) -> Result<Page<StoredMessage>, StoreError> {
+    pub async fn list(
+        &self,
+        authority: &Authority,
+        chat: &ChatId,
+        page: &PageRequest,
+    ) -> Result<Page<StoredMessage>, StoreError> {
         let after: Option<(i64, String)> = cursor::read(page)?;
         let Some(rows) = one(authority, Access::Read, chat, &self.store) else {
             return Ok(Page { items: Vec::new(), next: None });
@@ -53,7 +63,9 @@ impl ChatMessages {
             select.and_where(Expr::col(created_at).gt(second).or(same_second));
         }
         let found = self.store.reads().fetch_all(&mut select, cursor::limit(page), row::read).await?;
-        Ok(cursor::page(found, page, |message| (message.created_at, format!("{}-{}", message.chat, message.id))))
+        Ok(cursor::page(found, page, |message| {
+            (message.created_at, format!("{}-{}", message.chat, message.id))
+        }))
     }
 
     /// The branch that ends with `leaf`, or with the chat's current message: its last `BRANCH_MAX` messages, oldest first.
@@ -72,7 +84,12 @@ impl ChatMessages {
     /// # Errors
     /// `NotFound` for a chat that the authority does not reach, `Conflict` for an id that is taken,
     /// `Invalid` for a parent that is not in the chat, and for a malformed id, role or model.
-    pub async fn append(&self, authority: &Authority, chat: &ChatId, message: NewMessage) -> Result<StoredMessage, StoreError> {
+    pub async fn append(
+        &self,
+        authority: &Authority,
+        chat: &ChatId,
+        message: NewMessage,
+    ) -> Result<StoredMessage, StoreError> {
         append::append(&self.store, authority, chat, message).await
     }
 

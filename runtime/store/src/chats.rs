@@ -38,16 +38,27 @@ impl Chats {
     }
 
     /// Chats that the authority reaches, latest change first.
-    pub async fn list(&self, authority: &Authority, filter: &ChatFilter, page: &PageRequest) -> Result<Page<Chat>, StoreError> {
+    pub async fn list(
+        &self,
+        authority: &Authority,
+        filter: &ChatFilter,
+        page: &PageRequest,
+    ) -> Result<Page<Chat>, StoreError> {
         let after: Option<(i64, String)> = cursor::read(page)?;
-        let Some(rows) = visible(authority, Access::Read, self.store.backend()) else {
+        let folder = filter.folder.as_deref().is_none_or(can_name);
+        let Some(rows) = visible(authority, Access::Read, self.store.backend()).filter(|_| folder) else {
             return Ok(Page { items: Vec::new(), next: None });
         };
         let mut select = select();
-        select.and_where(rows).order_by(("chat", "updated_at"), Order::Desc).order_by(("chat", "id"), Order::Asc);
+        select
+            .and_where(rows)
+            .order_by(("chat", "updated_at"), Order::Desc)
+            .order_by(("chat", "id"), Order::Asc);
         narrow(&mut select, filter, self.store.backend());
         if let Some((updated_at, id)) = after {
-            let same_second = Expr::col(("chat", "updated_at")).eq(updated_at).and(Expr::col(("chat", "id")).gt(clean(&id).as_ref()));
+            let same_second = Expr::col(("chat", "updated_at"))
+                .eq(updated_at)
+                .and(Expr::col(("chat", "id")).gt(clean(&id).as_ref()));
             select.and_where(Expr::col(("chat", "updated_at")).lt(updated_at).or(same_second));
         }
         let found = self.store.reads().fetch_all(&mut select, cursor::limit(page), read).await?;
@@ -58,8 +69,15 @@ impl Chats {
     ///
     /// # Errors
     /// `NotFound` where the authority does not reach the owner, `Invalid` for a folder that is not the owner's.
-    pub async fn create(&self, owner: &UserId, authority: &Authority, new: NewChat) -> Result<Chat, StoreError> {
-        let allowed = may_own(authority, owner).filter(|_| can_name(owner.as_str())).ok_or(StoreError::NotFound("person"))?;
+    pub async fn create(
+        &self,
+        owner: &UserId,
+        authority: &Authority,
+        new: NewChat,
+    ) -> Result<Chat, StoreError> {
+        let allowed = may_own(authority, owner)
+            .filter(|_| can_name(owner.as_str()))
+            .ok_or(StoreError::NotFound("person"))?;
         let (now, backend) = (self.store.now(), self.store.backend());
         let title = match clean(&new.title).as_ref() {
             "" => "New Chat".to_owned(),
@@ -98,8 +116,19 @@ impl Chats {
         let insert = Query::insert()
             .into_table("chat")
             .columns([
-                "id", "user_id", "title", "created_at", "updated_at", "archived", "chat", "pinned", "meta", "folder_id", "tasks",
-                "last_read_at", "variables",
+                "id",
+                "user_id",
+                "title",
+                "created_at",
+                "updated_at",
+                "archived",
+                "chat",
+                "pinned",
+                "meta",
+                "folder_id",
+                "tasks",
+                "last_read_at",
+                "variables",
             ])
             .select_from(values)
             .map_err(|error| StoreError::Invalid(error.to_string()))?
@@ -158,7 +187,8 @@ impl Chats {
         if !can_name(id.as_str()) {
             return Ok(None);
         }
-        let mut select = Query::select().column("user_id").from("chat").and_where(Expr::col("id").eq(id.as_str())).take();
+        let mut select =
+            Query::select().column("user_id").from("chat").and_where(Expr::col("id").eq(id.as_str())).take();
         let owner = self.store.db().fetch_optional(&mut select, |row| row.text_opt("user_id")).await?;
         Ok(owner.flatten().map(UserId::new))
     }
@@ -176,7 +206,8 @@ impl Chats {
 
 /// The condition for one chat that the authority reaches; none where it cannot reach any of that id.
 pub(crate) fn one(authority: &Authority, access: Access, id: &ChatId, store: &Store) -> Option<Expr> {
-    let rows = visible(authority, access, store.backend()).filter(|_| can_name(id.as_str()) && id.is_saved())?;
+    let rows =
+        visible(authority, access, store.backend()).filter(|_| can_name(id.as_str()) && id.is_saved())?;
     Some(Expr::col(("chat", "id")).eq(id.as_str()).and(rows))
 }
 
@@ -185,12 +216,13 @@ fn narrow(select: &mut SelectStatement, filter: &ChatFilter, backend: crate::poo
         match wanted {
             Some(true) => select.and_where(Expr::col(("chat", column)).eq(true)),
             // Upstream leaves `pinned` NULL in older rows.
-            Some(false) => select.and_where(Expr::col(("chat", column)).eq(false).or(Expr::col(("chat", column)).is_null())),
+            Some(false) => select
+                .and_where(Expr::col(("chat", column)).eq(false).or(Expr::col(("chat", column)).is_null())),
             None => select,
         };
     }
     if let Some(folder) = &filter.folder {
-        select.and_where(Expr::col(("chat", "folder_id")).eq(clean(folder).as_ref()));
+        select.and_where(Expr::col(("chat", "folder_id")).eq(folder.as_str()));
     }
     if let Some(part) = &filter.title_contains {
         select.and_where(contains(backend, ("chat", "title"), part));
@@ -213,7 +245,16 @@ fn no_folder() -> StoreError {
 /// Everything about chats that is not the document.
 fn select() -> SelectStatement {
     let columns = [
-        "id", "user_id", "title", "archived", "pinned", "folder_id", "meta", "current_message_id", "created_at", "updated_at",
+        "id",
+        "user_id",
+        "title",
+        "archived",
+        "pinned",
+        "folder_id",
+        "meta",
+        "current_message_id",
+        "created_at",
+        "updated_at",
     ];
     Query::select().columns(columns.map(|column| ("chat", column))).from("chat").take()
 }
@@ -226,12 +267,20 @@ fn read(row: &Row<'_>) -> Result<Chat, StoreError> {
         archived: row.flag_opt("archived")?.unwrap_or(false),
         pinned: row.flag_opt("pinned")?.unwrap_or(false),
         folder: row.text_opt("folder_id")?,
-        tags: tags(&row.json("meta")?),
+        tags: tags(&meta(row)?),
         current_message: row.text_opt("current_message_id")?.filter(|id| !id.is_empty()).map(MessageId::new),
         created_at: row.int_opt("created_at")?.unwrap_or(0),
         updated_at: row.int_opt("updated_at")?.unwrap_or(0),
         version: String::new(),
     }))
+}
+
+/// What is kept beside a chat. A list must not fail for one row that somebody broke.
+fn meta(row: &Row<'_>) -> Result<Value, StoreError> {
+    match row.json("meta") {
+        Err(StoreError::Corrupt { .. }) => Ok(Value::Null),
+        other => other,
+    }
 }
 
 fn tags(meta: &Value) -> Vec<String> {

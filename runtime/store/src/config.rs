@@ -20,7 +20,8 @@ impl Config {
         if !can_name(key) {
             return Ok(None);
         }
-        let mut select = Query::select().column("value").from("config").and_where(Expr::col("key").eq(key)).take();
+        let mut select =
+            Query::select().column("value").from("config").and_where(Expr::col("key").eq(key)).take();
         self.store.reads().fetch_optional(&mut select, |row| row.json("value")).await
     }
 }

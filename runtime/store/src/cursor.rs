@@ -14,7 +14,11 @@ const MAX: usize = 4096;
 /// The key of a page request's cursor, where it has one.
 pub(crate) fn read<K: DeserializeOwned>(page: &PageRequest) -> Result<Option<K>, StoreError> {
     let Some(cursor) = &page.cursor else { return Ok(None) };
-    let forged = || StoreError::Invalid("the cursor is not one that this list gave out; begin again without one".to_owned());
+    let forged = || {
+        StoreError::Invalid(
+            "the cursor is not one that this list gave out; begin again without one".to_owned(),
+        )
+    };
     if cursor.len() > MAX {
         return Err(forged());
     }
@@ -23,12 +27,17 @@ pub(crate) fn read<K: DeserializeOwned>(page: &PageRequest) -> Result<Option<K>,
 }
 
 /// A page of `items`, of which one more than the limit was asked for.
-pub(crate) fn page<T, K: Serialize>(mut items: Vec<T>, request: &PageRequest, key: impl FnOnce(&T) -> K) -> Page<T> {
+pub(crate) fn page<T, K: Serialize>(
+    mut items: Vec<T>,
+    request: &PageRequest,
+    key: impl FnOnce(&T) -> K,
+) -> Page<T> {
     let limit = request.effective_limit() as usize;
     let more = items.len() > limit;
     items.truncate(limit);
     let last = if more { items.last() } else { None };
-    let next = last.and_then(|item| serde_json::to_vec(&key(item)).ok()).map(|bytes| URL_SAFE_NO_PAD.encode(bytes));
+    let next =
+        last.and_then(|item| serde_json::to_vec(&key(item)).ok()).map(|bytes| URL_SAFE_NO_PAD.encode(bytes));
     Page { items, next }
 }
 

@@ -95,7 +95,12 @@ impl ChatDocument {
     }
 
     /// Adds a message at the end of a branch and makes it current.
-    pub(crate) fn append(&mut self, id: &str, parent: Option<&str>, message: &Map<String, Value>) -> Result<(), StoreError> {
+    pub(crate) fn append(
+        &mut self,
+        id: &str,
+        parent: Option<&str>,
+        message: &Map<String, Value>,
+    ) -> Result<(), StoreError> {
         if let Some(parent) = parent.filter(|parent| self.contains(parent)) {
             let mut fields = self.message(parent)?;
             let children = fields.entry("childrenIds").or_insert_with(|| Value::Array(Vec::new()));
@@ -126,15 +131,20 @@ impl ChatDocument {
     fn import_linear(&mut self) -> Result<(), StoreError> {
         let Some(list) = self.root.get("messages") else { return Ok(()) };
         let Ok(list) = serde_json::from_str::<Vec<Map<String, Value>>>(list.get()) else { return Ok(()) };
-        let ids: Vec<String> =
-            list.iter().map(|message| message.get("id").and_then(Value::as_str).unwrap_or_default().to_owned()).collect();
+        let ids: Vec<String> = list
+            .iter()
+            .map(|message| message.get("id").and_then(Value::as_str).unwrap_or_default().to_owned())
+            .collect();
         if ids.iter().any(String::is_empty) {
             return Ok(());
         }
         for (index, mut message) in list.into_iter().enumerate() {
             let before = index.checked_sub(1).and_then(|before| ids.get(before));
-            message.entry("parentId").or_insert_with(|| before.map_or(Value::Null, |id| Value::from(id.as_str())));
-            let after: Vec<Value> = ids.get(index + 1).map(|id| Value::from(id.as_str())).into_iter().collect();
+            message
+                .entry("parentId")
+                .or_insert_with(|| before.map_or(Value::Null, |id| Value::from(id.as_str())));
+            let after: Vec<Value> =
+                ids.get(index + 1).map(|id| Value::from(id.as_str())).into_iter().collect();
             message.entry("childrenIds").or_insert(Value::Array(after));
             if let Some(id) = ids.get(index) {
                 self.messages.set(id, &message)?;
@@ -219,7 +229,10 @@ mod tests {
             assert!(!ChatDocument::parse(absent).unwrap().contains("a"));
         }
         for corrupt in ["[]", "\"x\"", "{\"history\":[]}", "{\"history\":{\"messages\":3}}", "{"] {
-            assert!(matches!(ChatDocument::parse(Some(corrupt)), Err(StoreError::Corrupt { .. })), "{corrupt}");
+            assert!(
+                matches!(ChatDocument::parse(Some(corrupt)), Err(StoreError::Corrupt { .. })),
+                "{corrupt}"
+            );
         }
         let deep = format!("{{\"x\":{}{}}}", "[".repeat(10_000), "]".repeat(10_000));
         assert_eq!(ChatDocument::parse(Some(&deep)).unwrap().root.to_text().unwrap(), deep);

@@ -12,7 +12,9 @@ pub enum StoreError {
     #[error("database URL: {0}")]
     Url(String),
     /// Nobody answers, or the login is refused.
-    #[error("{backend} database cannot be reached: {reason}; check the database URL, and that the server runs")]
+    #[error(
+        "{backend} database cannot be reached: {reason}; check the database URL, and that the server runs"
+    )]
     Unreachable {
         /// Which kind of database.
         backend: Backend,
@@ -106,7 +108,10 @@ pub enum StoreError {
 impl StoreError {
     /// Whether the same call can work later without anybody changing its arguments.
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Busy(_) | Self::Timeout | Self::Unreachable { .. } | Self::Full | Self::ReadOnly(_))
+        matches!(
+            self,
+            Self::Busy(_) | Self::Timeout | Self::Unreachable { .. } | Self::Full | Self::ReadOnly(_)
+        )
     }
 
     /// A stored value that cannot be read.

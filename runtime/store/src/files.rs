@@ -39,9 +39,16 @@ impl Files {
     }
 
     /// Files that the authority reaches and whose name contains `name`, newest first.
-    pub async fn list(&self, authority: &Authority, name: Option<&str>, page: &PageRequest) -> Result<Page<File>, StoreError> {
+    pub async fn list(
+        &self,
+        authority: &Authority,
+        name: Option<&str>,
+        page: &PageRequest,
+    ) -> Result<Page<File>, StoreError> {
         let after: Option<(i64, String)> = cursor::read(page)?;
-        let Some(rows) = visible(authority, Access::Read) else { return Ok(Page { items: Vec::new(), next: None }) };
+        let Some(rows) = visible(authority, Access::Read) else {
+            return Ok(Page { items: Vec::new(), next: None });
+        };
         let (created_at, id) = (("file", "created_at"), ("file", "id"));
         let mut select = select();
         select.and_where(rows).order_by(created_at, Order::Desc).order_by(id, Order::Asc);
@@ -74,7 +81,9 @@ impl Files {
     {
         let name = checked_name(&new.name)?;
         let content_type = checked_type(&new.content_type)?;
-        let allowed = may_own(authority, owner).filter(|_| can_name(owner.as_str())).ok_or(StoreError::NotFound("person"))?;
+        let allowed = may_own(authority, owner)
+            .filter(|_| can_name(owner.as_str()))
+            .ok_or(StoreError::NotFound("person"))?;
         let id = Uuid::new_v4().to_string();
         let storage = Arc::clone(self.store.storage());
         let stored = storage.put(&id, data.boxed(), max_bytes).await.map_err(storage_error)?;
@@ -94,11 +103,14 @@ impl Files {
         let store = self.store.clone();
         to_the_end(async move {
             let mut bytes = bytes;
-            if store.db().execute(&insert).await? == 0 {
-                return Err(StoreError::NotFound("person"));
+            let inserted = store.db().execute(&insert).await;
+            // Where nobody knows whether there is a row, bytes without one are better than one without bytes.
+            bytes.kept =
+                matches!(inserted, Ok(1..) | Err(StoreError::Timeout | StoreError::Unreachable { .. }));
+            match inserted? {
+                0 => Err(StoreError::NotFound("person")),
+                _ => Ok(file),
             }
-            bytes.kept = true;
-            Ok(file)
         })
         .await
     }
@@ -107,11 +119,19 @@ impl Files {
     ///
     /// # Errors
     /// `Storage` where the row is there and the bytes are not.
-    pub async fn open(&self, authority: &Authority, id: &FileId) -> Result<Option<(File, ByteStream)>, StoreError> {
+    pub async fn open(
+        &self,
+        authority: &Authority,
+        id: &FileId,
+    ) -> Result<Option<(File, ByteStream)>, StoreError> {
         let Some(rows) = one(authority, Access::Read, id) else { return Ok(None) };
         let mut select = select();
         select.column(("file", "path")).and_where(rows);
-        let found = self.store.reads().fetch_optional(&mut select, |row| Ok((read(row)?, row.text_opt("path")?))).await?;
+        let found = self
+            .store
+            .reads()
+            .fetch_optional(&mut select, |row| Ok((read(row)?, row.text_opt("path")?)))
+            .await?;
         let Some((file, path)) = found else { return Ok(None) };
         let bytes = self.store.storage().open(&path.unwrap_or_default()).await.map_err(storage_error)?;
         Ok(Some((file, bytes)))
@@ -131,9 +151,15 @@ impl Files {
         .await
     }
 
-    fn insert(&self, file: &File, stored: &StoredBytes, allowed: Expr) -> Result<InsertStatement, StoreError> {
+    fn insert(
+        &self,
+        file: &File,
+        stored: &StoredBytes,
+        allowed: Expr,
+    ) -> Result<InsertStatement, StoreError> {
         let backend = self.store.backend();
-        let meta = json!({"name": file.name, "content_type": file.content_type, "size": stored.size, "data": {}});
+        let meta =
+            json!({"name": file.name, "content_type": file.content_type, "size": stored.size, "data": {}});
         let values = Query::select()
             .exprs([
                 Expr::val(file.id.as_str()),
@@ -188,11 +214,15 @@ pub(crate) async fn remove_bytes(store: &Store, path: String) {
 }
 
 async fn delete(tx: &mut Tx, rows: Expr) -> Result<Option<String>, StoreError> {
-    let mut select = Query::select().columns([("file", "id"), ("file", "path")]).from("file").and_where(rows).take();
-    let found = tx.fetch_optional(select.lock_exclusive(), |row| Ok((row.text("id")?, row.text_opt("path")?))).await?;
+    let mut select =
+        Query::select().columns([("file", "id"), ("file", "path")]).from("file").and_where(rows).take();
+    let found = tx
+        .fetch_optional(select.lock_exclusive(), |row| Ok((row.text("id")?, row.text_opt("path")?)))
+        .await?;
     let Some((id, path)) = found else { return Ok(None) };
     for table in ["chat_file", "knowledge_file"] {
-        tx.execute(&Query::delete().from_table(table).and_where(Expr::col("file_id").eq(id.as_str())).take()).await?;
+        tx.execute(&Query::delete().from_table(table).and_where(Expr::col("file_id").eq(id.as_str())).take())
+            .await?;
     }
     tx.execute(&Query::delete().from_table("file").and_where(Expr::col("id").eq(id.as_str())).take()).await?;
     Ok(Some(path.unwrap_or_default()))
@@ -231,7 +261,9 @@ fn text(meta: &Value, field: &str) -> Option<String> {
 fn checked_name(name: &str) -> Result<String, StoreError> {
     let name = clean(name);
     if name.is_empty() || name.len() > 1024 || name.chars().any(char::is_control) {
-        return Err(StoreError::Invalid("a file's name needs 1 to 1024 bytes without control characters".to_owned()));
+        return Err(StoreError::Invalid(
+            "a file's name needs 1 to 1024 bytes without control characters".to_owned(),
+        ));
     }
     Ok(name.into_owned())
 }
@@ -239,7 +271,9 @@ fn checked_name(name: &str) -> Result<String, StoreError> {
 fn checked_type(content_type: &str) -> Result<String, StoreError> {
     let printable = content_type.bytes().all(|b| (b' '..=b'~').contains(&b));
     if !printable || content_type.len() > 255 || !content_type.contains('/') {
-        return Err(StoreError::Invalid("a file's type must be a media type such as `text/plain`".to_owned()));
+        return Err(StoreError::Invalid(
+            "a file's type must be a media type such as `text/plain`".to_owned(),
+        ));
     }
     Ok(content_type.to_owned())
 }

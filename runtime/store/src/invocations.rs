@@ -7,11 +7,11 @@ use innkeeper_model::receipt::{Background, Receipt};
 use innkeeper_model::{PluginId, UserId};
 use sea_query::{Expr, ExprTrait, JoinType, Order, Query, SelectStatement};
 
-use crate::cursor;
 use crate::error::StoreError;
-use crate::names::clean;
-use crate::pool::Row;
+use crate::names::can_name;
+use crate::pool::{Row, Tx};
 use crate::store::Store;
+use crate::{cursor, transaction};
 
 mod numbers;
 mod record;
@@ -57,11 +57,15 @@ impl Invocations {
 
     /// Adds the second part of a receipt; false where there is no such receipt, or it has its second part.
     pub async fn finish_background(&self, id: &str, background: &Background) -> Result<bool, StoreError> {
-        let text = serde_json::to_string(background).map_err(|error| StoreError::Invalid(error.to_string()))?;
+        if !can_name(id) {
+            return Ok(false);
+        }
+        let text =
+            serde_json::to_string(background).map_err(|error| StoreError::Invalid(error.to_string()))?;
         let update = Query::update()
             .table("innkeeper_invocation")
             .value("background", text)
-            .and_where(Expr::col("id").eq(clean(id).as_ref()))
+            .and_where(Expr::col("id").eq(id))
             .and_where(Expr::col("background").is_null())
             .take();
         Ok(self.store.db().execute(&update).await? > 0)
@@ -69,26 +73,38 @@ impl Invocations {
 
     /// One receipt by the id of its call.
     pub async fn get(&self, id: &str) -> Result<Option<StoredReceipt>, StoreError> {
+        if !can_name(id) {
+            return Ok(None);
+        }
         let mut select = select();
-        select.and_where(Expr::col(("innkeeper_invocation", "id")).eq(clean(id).as_ref()));
+        select.and_where(Expr::col(("innkeeper_invocation", "id")).eq(id));
         self.store.db().fetch_optional(&mut select, read).await
     }
 
     /// Receipts, newest first.
-    pub async fn list(&self, filter: &ReceiptFilter, page: &PageRequest) -> Result<Page<StoredReceipt>, StoreError> {
+    pub async fn list(
+        &self,
+        filter: &ReceiptFilter,
+        page: &PageRequest,
+    ) -> Result<Page<StoredReceipt>, StoreError> {
         let before: Option<i64> = cursor::read(page)?;
+        let asked =
+            [filter.user.as_ref().map(UserId::as_str), filter.outcome.as_deref(), filter.turn.as_deref()];
+        if !asked.into_iter().flatten().all(can_name) {
+            return Ok(Page { items: Vec::new(), next: None });
+        }
         let column = |name: &'static str| Expr::col(("innkeeper_invocation", name));
         let mut select = select();
         select.order_by(("innkeeper_invocation", "sequence"), Order::Desc);
         if let Some(user) = &filter.user {
-            select.and_where(Expr::col(("innkeeper_pseudonym", "user_id")).eq(clean(user.as_str()).as_ref()));
+            select.and_where(Expr::col(("innkeeper_pseudonym", "user_id")).eq(user.as_str()));
         }
         if let Some(plugin) = &filter.plugin {
             select.and_where(column("plugin_id").eq(plugin.as_str()));
         }
         for (name, wanted) in [("outcome", &filter.outcome), ("turn", &filter.turn)] {
             if let Some(wanted) = wanted {
-                select.and_where(column(name).eq(clean(wanted).as_ref()));
+                select.and_where(column(name).eq(wanted.as_str()));
             }
         }
         if let Some(before) = before {
@@ -100,18 +116,30 @@ impl Invocations {
 
     /// Removes receipts that began more than `max_age` seconds ago, and the oldest beyond `max_rows`; how many.
     pub async fn prune(&self, max_age: i64, max_rows: u64) -> Result<u64, StoreError> {
+        let mut tx = self.store.db().begin().await?;
+        let outcome = self.prune_in(&mut tx, max_age, max_rows).await;
+        transaction::end(tx, outcome).await
+    }
+
+    async fn prune_in(&self, tx: &mut Tx, max_age: i64, max_rows: u64) -> Result<u64, StoreError> {
         let oldest = self.store.now().saturating_sub(Ord::max(max_age, 0)).saturating_mul(1_000_000_000);
-        let old = Query::delete().from_table("innkeeper_invocation").and_where(Expr::col("started_at").lt(oldest)).take();
-        let mut removed = self.store.db().execute(&old).await?;
+        let old = Query::delete()
+            .from_table("innkeeper_invocation")
+            .and_where(Expr::col("started_at").lt(oldest))
+            .take();
+        let mut removed = tx.execute(&old).await?;
         let mut first_beyond = Query::select()
             .column("sequence")
             .from("innkeeper_invocation")
             .order_by("sequence", Order::Desc)
             .offset(max_rows)
             .take();
-        if let Some(last) = self.store.db().fetch_optional(&mut first_beyond, |row| row.int("sequence")).await? {
-            let beyond = Query::delete().from_table("innkeeper_invocation").and_where(Expr::col("sequence").lte(last)).take();
-            removed = removed.saturating_add(self.store.db().execute(&beyond).await?);
+        if let Some(last) = tx.fetch_optional(&mut first_beyond, |row| row.int("sequence")).await? {
+            let beyond = Query::delete()
+                .from_table("innkeeper_invocation")
+                .and_where(Expr::col("sequence").lte(last))
+                .take();
+            removed = removed.saturating_add(tx.execute(&beyond).await?);
         }
         Ok(removed)
     }
@@ -124,7 +152,8 @@ impl Invocations {
 }
 
 fn select() -> SelectStatement {
-    let mapping = Expr::col(("innkeeper_pseudonym", "pseudonym")).equals(("innkeeper_invocation", "pseudonym"));
+    let mapping =
+        Expr::col(("innkeeper_pseudonym", "pseudonym")).equals(("innkeeper_invocation", "pseudonym"));
     Query::select()
         .columns(["sequence", "document", "background"].map(|column| ("innkeeper_invocation", column)))
         .column(("innkeeper_pseudonym", "user_id"))
@@ -136,7 +165,8 @@ fn select() -> SelectStatement {
 fn read(row: &Row<'_>) -> Result<StoredReceipt, StoreError> {
     let corrupt = |error| StoreError::corrupt("receipt", error);
     let mut receipt: Receipt = serde_json::from_str(&row.text("document")?).map_err(corrupt)?;
-    let background = row.text_opt("background")?.map(|text| serde_json::from_str(&text)).transpose().map_err(corrupt)?;
+    let background =
+        row.text_opt("background")?.map(|text| serde_json::from_str(&text)).transpose().map_err(corrupt)?;
     receipt.user = row.text_opt("user_id")?.map(UserId::new);
     receipt.background = background;
     Ok(StoredReceipt { sequence: row.int("sequence")?, receipt })

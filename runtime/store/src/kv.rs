@@ -79,7 +79,8 @@ impl Kv {
     ) -> Result<u64, StoreError> {
         checked_value(value)?;
         let write = Write { value: value.to_vec(), expires_at: expiry(self.store.now(), ttl)? };
-        let decide = move |current: Option<Current>| match current.map(|current| current.version) == expected {
+        let decide = move |current: Option<Current>| match current.map(|current| current.version) == expected
+        {
             true => Ok((write, ())),
             false => Err(StoreError::Conflict("the entry".to_owned())),
         };
@@ -105,7 +106,9 @@ impl Kv {
                 None => (0, first),
                 Some(current) => (current.counter()?, current.expires_at),
             };
-            let new = old.checked_add(by).ok_or_else(|| StoreError::Invalid("the counter would pass 64 bits".to_owned()))?;
+            let new = old
+                .checked_add(by)
+                .ok_or_else(|| StoreError::Invalid("the counter would pass 64 bits".to_owned()))?;
             Ok((Write { value: new.to_string().into_bytes(), expires_at }, new))
         };
         let (_, value) = self.write(scope, key, quota, decide).await?;
@@ -122,14 +125,21 @@ impl Kv {
     }
 
     /// Keys that begin with `prefix`, in byte order.
-    pub async fn keys(&self, scope: &KvScope, prefix: &str, page: &PageRequest) -> Result<Page<String>, StoreError> {
+    pub async fn keys(
+        &self,
+        scope: &KvScope,
+        prefix: &str,
+        page: &PageRequest,
+    ) -> Result<Page<String>, StoreError> {
         let after: Option<String> = cursor::read(page)?;
         let place = Place::of(scope)?;
         let key = ("innkeeper_kv", "key");
         let mut select = self.visible(&place);
         select.order_by(key, Order::Asc);
         if !prefix.is_empty() {
-            select.and_where(Expr::col(key).gte(prefix.as_bytes())).and_where(Expr::col(key).lt(scope::after_prefix(prefix)));
+            select
+                .and_where(Expr::col(key).gte(prefix.as_bytes()))
+                .and_where(Expr::col(key).lt(scope::after_prefix(prefix)));
         }
         if let Some(after) = after {
             select.and_where(Expr::col(key).gt(after.as_bytes()));
@@ -164,7 +174,9 @@ impl Kv {
     /// Entries of a scope that have not expired, nor has their scope.
     fn visible(&self, place: &Place) -> SelectStatement {
         let now = self.store.now();
-        let alive = |table: &'static str| Expr::col((table, "expires_at")).is_null().or(Expr::col((table, "expires_at")).gt(now));
+        let alive = |table: &'static str| {
+            Expr::col((table, "expires_at")).is_null().or(Expr::col((table, "expires_at")).gt(now))
+        };
         Query::select()
             .columns(["value", "version", "expires_at"].map(|column| ("innkeeper_kv", column)))
             .from("innkeeper_kv")

@@ -10,13 +10,14 @@ pub mod shape;
 mod url;
 
 pub use error::StoreError;
-pub use url::redact;
 pub use pool::{Backend, Db, Options, Pool, RowBudget, connect};
+pub use url::redact;
 
 mod api_keys;
 mod authority;
 mod chat_messages;
 mod chats;
+mod columns;
 mod config;
 mod counter;
 mod cursor;
@@ -38,6 +39,7 @@ mod valves;
 pub use api_keys::{ApiKey, ApiKeyId, ApiKeys};
 pub use chat_messages::{BRANCH_MAX, ChatMessages};
 pub use chats::Chats;
+pub use columns::{SHARED_TABLES, SharedTable, WITHHELD_TABLES};
 pub use config::Config;
 pub use files::Files;
 pub use invocations::{Invocations, ReceiptFilter, StoredReceipt};

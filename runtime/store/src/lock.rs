@@ -26,12 +26,13 @@ pub(crate) struct FileLock {
 impl FileLock {
     pub(crate) async fn take(database: &Path, deadline: Instant) -> Result<Self, StoreError> {
         let path = beside(database);
-        let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path).map_err(|error| {
-            match error.kind() {
-                std::io::ErrorKind::StorageFull => StoreError::Full,
-                _ => StoreError::ReadOnly(format!("`{}`: {error}", path.display())),
-            }
-        })?;
+        let file =
+            OpenOptions::new().create(true).truncate(false).write(true).open(&path).map_err(|error| {
+                match error.kind() {
+                    std::io::ErrorKind::StorageFull => StoreError::Full,
+                    _ => StoreError::ReadOnly(format!("`{}`: {error}", path.display())),
+                }
+            })?;
         loop {
             match file.try_lock() {
                 Ok(()) => return Ok(Self { file }),

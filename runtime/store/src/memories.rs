@@ -48,7 +48,12 @@ impl Memories {
     ///
     /// # Errors
     /// `Invalid` for an empty or too long text, `NotFound` where the authority does not reach the person.
-    pub async fn add(&self, user: &UserId, authority: &Authority, content: &str) -> Result<Memory, StoreError> {
+    pub async fn add(
+        &self,
+        user: &UserId,
+        authority: &Authority,
+        content: &str,
+    ) -> Result<Memory, StoreError> {
         let content = checked(content)?;
         let owner = authority::may_own(authority, user).filter(|_| can_name(user.as_str()));
         let owner = owner.ok_or(StoreError::NotFound("person"))?;
@@ -76,7 +81,15 @@ impl Memories {
         if self.store.db().execute(&insert).await? == 0 {
             return Err(StoreError::NotFound("person"));
         }
-        Ok(versioned(Memory { id, user: user.clone(), content, kind, created_at: now, updated_at: now, version: String::new() }))
+        Ok(versioned(Memory {
+            id,
+            user: user.clone(),
+            content,
+            kind,
+            created_at: now,
+            updated_at: now,
+            version: String::new(),
+        }))
     }
 
     /// Changes a memory that still has `version`.
@@ -91,7 +104,8 @@ impl Memories {
         version: &str,
     ) -> Result<Memory, StoreError> {
         let content = checked(content)?;
-        let rows = visible(authority).filter(|_| can_name(id.as_str())).ok_or(StoreError::NotFound("memory"))?;
+        let rows =
+            visible(authority).filter(|_| can_name(id.as_str())).ok_or(StoreError::NotFound("memory"))?;
         let rows = Expr::col(("memory", "id")).eq(id.as_str()).and(rows);
         let mut tx = self.store.db().begin().await?;
         let outcome = change(&mut tx, rows, content, version, self.store.now()).await;
@@ -101,13 +115,22 @@ impl Memories {
     /// Forgets; false where there is nothing of that id that the authority reaches.
     pub async fn delete(&self, authority: &Authority, id: &MemoryId) -> Result<bool, StoreError> {
         let Some(rows) = visible(authority).filter(|_| can_name(id.as_str())) else { return Ok(false) };
-        let delete =
-            Query::delete().from_table("memory").and_where(Expr::col(("memory", "id")).eq(id.as_str())).and_where(rows).take();
+        let delete = Query::delete()
+            .from_table("memory")
+            .and_where(Expr::col(("memory", "id")).eq(id.as_str()))
+            .and_where(rows)
+            .take();
         Ok(self.store.db().execute(&delete).await? > 0)
     }
 }
 
-async fn change(tx: &mut Tx, rows: Expr, content: String, version: &str, now: i64) -> Result<Memory, StoreError> {
+async fn change(
+    tx: &mut Tx,
+    rows: Expr,
+    content: String,
+    version: &str,
+    now: i64,
+) -> Result<Memory, StoreError> {
     let mut select = select();
     select.and_where(rows).lock_exclusive();
     let mut memory = tx.fetch_optional(&mut select, read).await?.ok_or(StoreError::NotFound("memory"))?;
@@ -132,7 +155,10 @@ fn visible(authority: &Authority) -> Option<Expr> {
 fn checked(content: &str) -> Result<String, StoreError> {
     let content = clean(content);
     if content.is_empty() || content.len() > CONTENT_MAX {
-        return Err(StoreError::Invalid(format!("a memory has {} bytes; it needs 1 to {CONTENT_MAX}", content.len())));
+        return Err(StoreError::Invalid(format!(
+            "a memory has {} bytes; it needs 1 to {CONTENT_MAX}",
+            content.len()
+        )));
     }
     Ok(content.into_owned())
 }
@@ -156,6 +182,7 @@ fn read(row: &Row<'_>) -> Result<Memory, StoreError> {
 
 fn versioned(mut memory: Memory) -> Memory {
     let times = [memory.created_at.to_le_bytes(), memory.updated_at.to_le_bytes()].concat();
-    memory.version = version([memory.content.as_bytes(), memory.kind.as_bytes(), memory.user.as_str().as_bytes(), &times]);
+    memory.version =
+        version([memory.content.as_bytes(), memory.kind.as_bytes(), memory.user.as_str().as_bytes(), &times]);
     memory
 }

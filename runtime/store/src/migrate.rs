@@ -84,7 +84,12 @@ pub async fn upgrade(pool: &Pool, clock: &Clock, target: Target) -> Result<Repor
 ///
 /// # Errors
 /// As `upgrade`; `Migrate` where a migration has no way back or is Open WebUI's.
-pub async fn downgrade(pool: &Pool, clock: &Clock, stream: Stream, version: i64) -> Result<Report, StoreError> {
+pub async fn downgrade(
+    pool: &Pool,
+    clock: &Clock,
+    stream: Stream,
+    version: i64,
+) -> Result<Report, StoreError> {
     MigrationSet::embedded().downgrade(pool, clock, stream, version).await
 }
 

@@ -42,7 +42,10 @@ pub(crate) fn clean_json(value: &mut Value) {
         Value::Array(items) => items.iter_mut().for_each(clean_json),
         Value::Object(fields) => {
             if fields.keys().any(|key| key.contains('\0')) {
-                *fields = std::mem::take(fields).into_iter().map(|(key, value)| (key.replace('\0', ""), value)).collect();
+                *fields = std::mem::take(fields)
+                    .into_iter()
+                    .map(|(key, value)| (key.replace('\0', ""), value))
+                    .collect();
             }
             fields.values_mut().for_each(clean_json);
         }
@@ -52,7 +55,8 @@ pub(crate) fn clean_json(value: &mut Value) {
 
 /// JSON text from a guest, as a value without NUL.
 pub(crate) fn parse_json(field: &'static str, text: &str) -> Result<Value, StoreError> {
-    let mut value = serde_json::from_str(text).map_err(|error| StoreError::Invalid(format!("`{field}` is not JSON: {error}")))?;
+    let mut value = serde_json::from_str(text)
+        .map_err(|error| StoreError::Invalid(format!("`{field}` is not JSON: {error}")))?;
     clean_json(&mut value);
     Ok(value)
 }

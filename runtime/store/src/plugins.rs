@@ -77,7 +77,12 @@ impl Plugins {
     ///
     /// # Errors
     /// `NotFound`.
-    pub async fn set_grant(&self, id: &PluginId, permission: Permission, grant: &Grant) -> Result<(), StoreError> {
+    pub async fn set_grant(
+        &self,
+        id: &PluginId,
+        permission: Permission,
+        grant: &Grant,
+    ) -> Result<(), StoreError> {
         let text = serde_json::to_string(grant).map_err(|error| StoreError::Invalid(error.to_string()))?;
         let mut tx = self.store.db().begin().await?;
         let outcome = set_grant(&mut tx, id, permission, text, self.store.now()).await;
@@ -142,7 +147,13 @@ async fn touch(tx: &mut Tx, id: &PluginId, now: i64, settings: Option<String>) -
     counter::bump(tx, counter::GENERATION).await
 }
 
-async fn set_grant(tx: &mut Tx, id: &PluginId, permission: Permission, text: String, now: i64) -> Result<(), StoreError> {
+async fn set_grant(
+    tx: &mut Tx,
+    id: &PluginId,
+    permission: Permission,
+    text: String,
+    now: i64,
+) -> Result<(), StoreError> {
     let insert = Query::insert()
         .into_table("innkeeper_grant")
         .columns(["plugin_id", "permission", "document"])

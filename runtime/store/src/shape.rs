@@ -1,1 +1,179 @@
-//! Looks at a schema.
+//! Looks at shared tables that another program may have made and may change while this one runs.
+//!
+//! Shape decides, not the revision's name. A shape that is known is read and written. One of an unknown revision that has
+//! all needed columns is read, and writes to it are refused. What needs a column that is missing fails by itself, with
+//! the column's name. Our own tables do not depend on any of this.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use sea_query::{Alias, Expr, Func, Query, SelectStatement};
+
+use crate::error::StoreError;
+use crate::pool::{Backend, Db};
+
+/// Revisions of Open WebUI whose rows we know how to write: 0.12.4.
+pub const KNOWN_REVISIONS: &[&str] = &["0bd252b206fb"];
+
+/// More columns than any database has that we read; the answer is bounded all the same.
+const COLUMNS_MAX: u64 = 20_000;
+
+/// The columns of shared tables that the repositories use.
+const NEEDED: &[(&str, &[&str])] = &[
+    (
+        "user",
+        &[
+            "id",
+            "name",
+            "email",
+            "role",
+            "profile_image_url",
+            "last_active_at",
+            "updated_at",
+            "created_at",
+            "oauth",
+            "info",
+            "settings",
+            "scim",
+        ],
+    ),
+    ("auth", &["id", "email", "password", "active"]),
+    (
+        "chat",
+        &[
+            "id",
+            "user_id",
+            "title",
+            "created_at",
+            "updated_at",
+            "archived",
+            "chat",
+            "pinned",
+            "meta",
+            "folder_id",
+            "current_message_id",
+        ],
+    ),
+    (
+        "chat_message",
+        &[
+            "id",
+            "chat_id",
+            "user_id",
+            "role",
+            "parent_id",
+            "content",
+            "output",
+            "model_id",
+            "files",
+            "sources",
+            "embeds",
+            "done",
+            "status_history",
+            "error",
+            "usage",
+            "created_at",
+            "updated_at",
+            "meta",
+        ],
+    ),
+    ("shared_chat", &["id", "chat_id", "user_id"]),
+    ("access_grant", &["resource_type", "resource_id", "principal_type", "principal_id", "permission"]),
+    ("file", &["id", "user_id", "filename", "meta", "created_at", "hash", "data", "updated_at", "path"]),
+    ("memory", &["id", "user_id", "content", "updated_at", "created_at"]),
+    ("config", &["key", "value"]),
+    ("group_member", &["group_id", "user_id"]),
+    ("knowledge", &["id", "user_id"]),
+    ("knowledge_file", &["knowledge_id", "file_id"]),
+    ("folder", &["id", "user_id"]),
+];
+
+/// What the shared tables look like at present.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shape {
+    /// The revision that Open WebUI's migrations note.
+    pub revision: Option<String>,
+    columns: BTreeMap<String, BTreeSet<String>>,
+}
+
+impl Shape {
+    /// Columns that are needed of a table and are not there; all of them where the table is not there.
+    pub fn missing(&self, table: &str) -> Vec<&'static str> {
+        let needed = NEEDED.iter().find(|(name, _)| *name == table).map_or(&[][..], |(_, columns)| columns);
+        let found = self.columns.get(table);
+        needed.iter().filter(|column| !found.is_some_and(|found| found.contains(**column))).copied().collect()
+    }
+
+    /// All that is missing, as `table.column`.
+    pub fn all_missing(&self) -> Vec<String> {
+        let of_table = |(table, _): &(&str, _)| -> Vec<String> {
+            self.missing(table).iter().map(|column| format!("{table}.{column}")).collect()
+        };
+        NEEDED.iter().flat_map(of_table).collect()
+    }
+
+    /// Whether rows of shared tables may be written.
+    pub fn is_known(&self) -> bool {
+        let known = self.revision.as_deref().is_some_and(|revision| KNOWN_REVISIONS.contains(&revision));
+        known && self.all_missing().is_empty()
+    }
+}
+
+/// Looks, and lets or refuses writes to shared tables accordingly, for `db` and all its clones.
+/// To be called at start, from time to time, and after a `SchemaMissing`.
+///
+/// # Errors
+/// What a statement can meet.
+pub async fn refresh(db: &Db) -> Result<Shape, StoreError> {
+    let shape = look(db).await?;
+    db.refuse_shared_writes(match shape.is_known() {
+        true => None,
+        false => Some(shape.revision.clone().unwrap_or_else(|| "none".to_owned())),
+    });
+    Ok(shape)
+}
+
+/// Looks at the tables. Changes nothing.
+///
+/// # Errors
+/// What a statement can meet.
+pub async fn look(db: &Db) -> Result<Shape, StoreError> {
+    let found = db
+        .fetch_all(&mut columns(db.backend()), COLUMNS_MAX, |row| Ok((row.text("t")?, row.text("c")?)))
+        .await?;
+    let mut columns: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for (table, column) in found {
+        columns.entry(table).or_default().insert(column);
+    }
+    let mut revision = None;
+    if columns.contains_key("alembic_version") {
+        let mut select = Query::select();
+        select.column(Alias::new("version_num")).from(Alias::new("alembic_version"));
+        revision = db.fetch_optional(&mut select, |row| row.text("version_num")).await?;
+    }
+    Ok(Shape { revision, columns })
+}
+
+/// Table and column names, as `t` and `c`.
+fn columns(backend: Backend) -> SelectStatement {
+    let (table, column) = (Alias::new("t"), Alias::new("c"));
+    let mut select = Query::select();
+    match backend {
+        Backend::Sqlite => select
+            .expr_as(Expr::cust("m.name"), table)
+            .expr_as(Expr::cust("p.name"), column)
+            .from_as(Alias::new("sqlite_master"), Alias::new("m"))
+            .from_function(Func::cust("pragma_table_info").arg(Expr::col(("m", "name"))), Alias::new("p"))
+            .and_where(Expr::cust("m.type = 'table'")),
+        Backend::Postgres => select
+            .expr_as(Expr::cust("table_name::text"), table)
+            .expr_as(Expr::cust("column_name::text"), column)
+            .from((Alias::new("information_schema"), Alias::new("columns")))
+            .and_where(Expr::cust("table_schema = current_schema()")),
+        Backend::MySql => select
+            .expr_as(Expr::cust("table_name"), table)
+            .expr_as(Expr::cust("column_name"), column)
+            .from((Alias::new("information_schema"), Alias::new("columns")))
+            .and_where(Expr::cust("table_schema = DATABASE()")),
+    };
+    select
+}

@@ -30,7 +30,12 @@ pub trait FileStorage: Send + Sync + std::fmt::Debug {
     ///
     /// # Errors
     /// `FileTooLarge` beyond `max` bytes, `StorageFull`, what the stream failed with.
-    async fn put(&self, id: &str, data: BoxStream<'_, io::Result<Bytes>>, max: u64) -> io::Result<StoredBytes>;
+    async fn put(
+        &self,
+        id: &str,
+        data: BoxStream<'_, io::Result<Bytes>>,
+        max: u64,
+    ) -> io::Result<StoredBytes>;
 
     /// The bytes of a path that `put` returned, or that another program wrote into the same place.
     ///
@@ -66,10 +71,14 @@ impl LocalFiles {
 
     /// A stored path, if it lies in the directory and leads nowhere else.
     fn inside(&self, path: &str) -> io::Result<PathBuf> {
-        let outside = || io::Error::new(io::ErrorKind::NotFound, "the bytes are not in this server's storage");
+        let outside =
+            || io::Error::new(io::ErrorKind::NotFound, "the bytes are not in this server's storage");
         let path = Path::new(path);
-        let relative = if path.is_absolute() { path.strip_prefix(&self.root).map_err(|_| outside())? } else { path };
-        if relative.as_os_str().is_empty() || !relative.components().all(|part| matches!(part, Component::Normal(_))) {
+        let relative =
+            if path.is_absolute() { path.strip_prefix(&self.root).map_err(|_| outside())? } else { path };
+        if relative.as_os_str().is_empty()
+            || !relative.components().all(|part| matches!(part, Component::Normal(_)))
+        {
             return Err(outside());
         }
         // A link could lead out although the text does not.
@@ -84,13 +93,22 @@ impl LocalFiles {
 
 #[async_trait]
 impl FileStorage for LocalFiles {
-    async fn put(&self, id: &str, mut data: BoxStream<'_, io::Result<Bytes>>, max: u64) -> io::Result<StoredBytes> {
+    async fn put(
+        &self,
+        id: &str,
+        mut data: BoxStream<'_, io::Result<Bytes>>,
+        max: u64,
+    ) -> io::Result<StoredBytes> {
         if id.is_empty() || !id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "a file's id is not fit for a file name"));
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "a file's id is not fit for a file name",
+            ));
         }
         let path = self.root.join(id);
         let mut part = Unfinished::new(self.root.join(format!("{id}.part")));
-        let mut file = private_options().open(&part.path).await?;
+        // Opened here and now: on another thread it could still be made after this future was dropped.
+        let mut file = tokio::fs::File::from_std(private_options().open(&part.path)?);
         let mut size = 0_u64;
         while let Some(bytes) = data.next().await {
             let bytes = bytes?;
@@ -107,7 +125,8 @@ impl FileStorage for LocalFiles {
         std::fs::rename(&part.path, &path)?;
         part.finished = true;
         let path = path.into_os_string().into_string();
-        let path = path.map_err(|_| io::Error::new(io::ErrorKind::InvalidInput, "the storage's path is not UTF-8"))?;
+        let path =
+            path.map_err(|_| io::Error::new(io::ErrorKind::InvalidInput, "the storage's path is not UTF-8"))?;
         Ok(StoredBytes { path, size })
     }
 
@@ -159,11 +178,11 @@ impl Drop for Unfinished {
     }
 }
 
-fn private_options() -> tokio::fs::OpenOptions {
-    let mut options = tokio::fs::OpenOptions::new();
+fn private_options() -> std::fs::OpenOptions {
+    let mut options = std::fs::OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]
-    options.mode(0o600);
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     options
 }
 

@@ -51,7 +51,11 @@ impl Store {
     /// The same store, which takes its connections from a plugin's share and waits in that plugin's queue.
     pub fn for_plugin(&self, plugin: &PluginId) -> Self {
         let share = self.parts.shares.get(plugin);
-        Self { db: self.db.with_share(Arc::clone(&share)), reads: self.reads.with_share(share), parts: Arc::clone(&self.parts) }
+        Self {
+            db: self.db.with_share(Arc::clone(&share)),
+            reads: self.reads.with_share(share),
+            parts: Arc::clone(&self.parts),
+        }
     }
 
     /// The same store, where everything that is read counts against a budget.

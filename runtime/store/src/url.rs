@@ -57,7 +57,9 @@ const MYSQL_PARAMETERS: &[(&str, &str)] = &[
 
 /// Reads a database URL. Its text never gets into the error, since it may hold a password.
 pub(crate) fn parse(url: &str) -> Result<Target, StoreError> {
-    let (scheme, rest) = url.split_once(':').ok_or_else(|| wrong("it has no scheme; write for example `sqlite:///data.db`"))?;
+    let (scheme, rest) = url
+        .split_once(':')
+        .ok_or_else(|| wrong("it has no scheme; write for example `sqlite:///data.db`"))?;
     let (dialect, driver) = match scheme.split_once('+') {
         Some((dialect, driver)) => (dialect, Some(driver)),
         None => (scheme, None),
@@ -67,9 +69,13 @@ pub(crate) fn parse(url: &str) -> Result<Target, StoreError> {
         None => (rest, ""),
     };
     match dialect.to_ascii_lowercase().as_str() {
-        "sqlite" if driver == Some("sqlcipher") => Err(wrong("encrypted SQLite files (`sqlite+sqlcipher`) are not supported")),
+        "sqlite" if driver == Some("sqlcipher") => {
+            Err(wrong("encrypted SQLite files (`sqlite+sqlcipher`) are not supported"))
+        }
         "sqlite" => sqlite(path, query).map(Target::Sqlite),
-        "postgres" | "postgresql" => server("postgres", path, query, POSTGRES_PARAMETERS).map(Target::Postgres),
+        "postgres" | "postgresql" => {
+            server("postgres", path, query, POSTGRES_PARAMETERS).map(Target::Postgres)
+        }
         "mysql" | "mariadb" => server("mysql", path, query, MYSQL_PARAMETERS).map(Target::MySql),
         other => Err(wrong(format!(
             "`{}` is not a kind of database that is supported; use sqlite, postgresql, mysql or mariadb",
@@ -93,7 +99,11 @@ fn sqlite(path: &str, query: &str) -> Result<SqliteFile, StoreError> {
     let path = match path.strip_prefix('/') {
         Some(path) => path,
         None if path.is_empty() => "",
-        None => return Err(wrong("an SQLite URL has three slashes before a relative path and four before an absolute one")),
+        None => {
+            return Err(wrong(
+                "an SQLite URL has three slashes before a relative path and four before an absolute one",
+            ));
+        }
     };
     if path.is_empty() || path == ":memory:" {
         return Err(wrong("an SQLite database in memory is lost with its connection; name a file"));
@@ -104,7 +114,9 @@ fn sqlite(path: &str, query: &str) -> Result<SqliteFile, StoreError> {
             ("mode", "ro") => read_only = true,
             ("mode", "rw" | "rwc") => {}
             ("mode", _) => return Err(wrong("`mode` is one of ro, rw and rwc")),
-            (other, _) => tracing::warn!(parameter = other, "unknown parameter of the database URL is ignored"),
+            (other, _) => {
+                tracing::warn!(parameter = other, "unknown parameter of the database URL is ignored")
+            }
         }
     }
     Ok(SqliteFile { path: PathBuf::from(decode(path)?), read_only })
@@ -143,7 +155,9 @@ fn decode(text: &str) -> Result<String, StoreError> {
         }
         let mut digit = || rest.next().and_then(|byte| char::from(byte).to_digit(16));
         let pair = digit().zip(digit()).and_then(|(high, low)| u8::try_from(high * 16 + low).ok());
-        bytes.push(pair.ok_or_else(|| wrong("a `%` in the path needs two hexadecimal digits; write `%25` for a percent sign"))?);
+        bytes.push(pair.ok_or_else(|| {
+            wrong("a `%` in the path needs two hexadecimal digits; write `%25` for a percent sign")
+        })?);
     }
     String::from_utf8(bytes).map_err(|_| wrong("the path is not UTF-8"))
 }
@@ -192,9 +206,20 @@ mod tests {
     #[test]
     fn a_wrong_url_says_what_is_wrong_without_its_text() {
         for url in [
-            "", "data.db", "sqlite://data.db", "sqlite:///", "sqlite://", "sqlite:///:memory:", "sqlite+sqlcipher:///a.db",
-            "sqlite:///a%zz", "sqlite:///a.db?mode=memory", "oracle://u:secret@h/d", "postgresql://u:secret@h",
-            "postgresql://u:secret@h/", "mysql://u:secret@h/", "postgresql:u:secret",
+            "",
+            "data.db",
+            "sqlite://data.db",
+            "sqlite:///",
+            "sqlite://",
+            "sqlite:///:memory:",
+            "sqlite+sqlcipher:///a.db",
+            "sqlite:///a%zz",
+            "sqlite:///a.db?mode=memory",
+            "oracle://u:secret@h/d",
+            "postgresql://u:secret@h",
+            "postgresql://u:secret@h/",
+            "mysql://u:secret@h/",
+            "postgresql:u:secret",
         ] {
             let error = parse(url).unwrap_err();
             assert!(matches!(error, StoreError::Url(_)), "{url}");

@@ -53,7 +53,10 @@ impl Users {
     /// `Invalid` for more than `MANY_MAX` ids.
     pub async fn get_many(&self, authority: &Authority, ids: &[UserId]) -> Result<Vec<User>, StoreError> {
         if ids.len() > MANY_MAX {
-            return Err(StoreError::Invalid(format!("{} ids were asked for; at most {MANY_MAX} are possible at once", ids.len())));
+            return Err(StoreError::Invalid(format!(
+                "{} ids were asked for; at most {MANY_MAX} are possible at once",
+                ids.len()
+            )));
         }
         let known: Vec<&str> = ids.iter().map(UserId::as_str).filter(|id| can_name(id)).collect();
         let Some(rows) = visible(authority).filter(|_| !known.is_empty()) else { return Ok(Vec::new()) };
@@ -64,7 +67,12 @@ impl Users {
     }
 
     /// People whose name contains `name`, by id.
-    pub async fn list(&self, authority: &Authority, name: Option<&str>, page: &PageRequest) -> Result<Page<User>, StoreError> {
+    pub async fn list(
+        &self,
+        authority: &Authority,
+        name: Option<&str>,
+        page: &PageRequest,
+    ) -> Result<Page<User>, StoreError> {
         let after: Option<String> = cursor::read(page)?;
         let Some(rows) = visible(authority) else { return Ok(Page { items: Vec::new(), next: None }) };
         let mut select = select();
@@ -91,8 +99,11 @@ impl Users {
 
     /// The person with an address, without regard to case.
     pub async fn find_by_email(&self, email: &str) -> Result<Option<User>, StoreError> {
+        if !can_name(email) {
+            return Ok(None);
+        }
         let mut select = select();
-        select.and_where(Expr::expr(Func::lower(Expr::col(("user", "email")))).eq(clean(email).to_lowercase()));
+        select.and_where(Expr::expr(Func::lower(Expr::col(("user", "email")))).eq(email.to_lowercase()));
         self.store.db().fetch_optional(&mut select, read).await
     }
 
@@ -114,7 +125,9 @@ impl Users {
             return Err(StoreError::Invalid("a person's name needs 1 to 255 bytes".to_owned()));
         }
         if email.len() > 255 || !email.contains('@') {
-            return Err(StoreError::Invalid("an e-mail address needs an `@` and at most 255 bytes".to_owned()));
+            return Err(StoreError::Invalid(
+                "an e-mail address needs an `@` and at most 255 bytes".to_owned(),
+            ));
         }
         let now = self.store.now();
         let user = User {
@@ -136,8 +149,18 @@ impl Users {
         let insert = Query::insert()
             .into_table("user")
             .columns([
-                "id", "name", "email", "role", "profile_image_url", "last_active_at", "updated_at", "created_at", "oauth", "info",
-                "settings", "scim",
+                "id",
+                "name",
+                "email",
+                "role",
+                "profile_image_url",
+                "last_active_at",
+                "updated_at",
+                "created_at",
+                "oauth",
+                "info",
+                "settings",
+                "scim",
             ])
             .values([
                 user.id.as_str().into(),
@@ -157,7 +180,9 @@ impl Users {
             .take();
         match self.store.db().execute(&insert).await {
             Ok(_) => Ok(user),
-            Err(StoreError::Conflict(_)) => Err(StoreError::Conflict(format!("the e-mail address `{}`", user.email))),
+            Err(StoreError::Conflict(_)) => {
+                Err(StoreError::Conflict(format!("the e-mail address `{}`", user.email)))
+            }
             Err(error) => Err(error),
         }
     }
@@ -192,8 +217,19 @@ impl Users {
 
 /// The columns of `User`, under their own names.
 pub(crate) const COLUMNS: [&str; 13] = [
-    "id", "name", "username", "email", "role", "profile_image_url", "bio", "timezone", "status_emoji", "status_message",
-    "last_active_at", "created_at", "updated_at",
+    "id",
+    "name",
+    "username",
+    "email",
+    "role",
+    "profile_image_url",
+    "bio",
+    "timezone",
+    "status_emoji",
+    "status_message",
+    "last_active_at",
+    "created_at",
+    "updated_at",
 ];
 
 /// Reads a row that was selected with `COLUMNS`.

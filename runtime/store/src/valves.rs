@@ -20,8 +20,11 @@ pub struct Valves {
 impl Valves {
     /// What the operator set; none where nothing was set or there is no such plugin.
     pub async fn get(&self, plugin: &PluginId) -> Result<Option<Value>, StoreError> {
-        let mut select =
-            Query::select().column("valves").from("innkeeper_plugin").and_where(Expr::col("id").eq(plugin.as_str())).take();
+        let mut select = Query::select()
+            .column("valves")
+            .from("innkeeper_plugin")
+            .and_where(Expr::col("id").eq(plugin.as_str()))
+            .take();
         let found = self.store.db().fetch_optional(&mut select, |row| row.json("valves")).await?;
         Ok(found.filter(|value| !value.is_null()))
     }
@@ -76,8 +79,12 @@ impl Valves {
 }
 
 async fn set_user(tx: &mut Tx, plugin: &PluginId, user: &UserId, values: &Value) -> Result<(), StoreError> {
-    let known = |table: &'static str, id: &str| Query::select().column("id").from(table).and_where(Expr::col("id").eq(id)).take();
-    for (table, id, what) in [("innkeeper_plugin", plugin.as_str(), "plugin"), ("user", user.as_str(), "person")] {
+    let known = |table: &'static str, id: &str| {
+        Query::select().column("id").from(table).and_where(Expr::col("id").eq(id)).take()
+    };
+    for (table, id, what) in
+        [("innkeeper_plugin", plugin.as_str(), "plugin"), ("user", user.as_str(), "person")]
+    {
         if tx.fetch_optional(&mut known(table, id), |_| Ok(())).await?.is_none() {
             return Err(StoreError::NotFound(what));
         }

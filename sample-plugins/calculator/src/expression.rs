@@ -84,8 +84,12 @@ impl Reader<'_> {
     fn number(&mut self) -> Result<f64, String> {
         let start = self.at;
         while let Some(byte) = self.text.get(self.at) {
-            let exponent_sign = matches!(byte, b'+' | b'-') && matches!(self.text.get(self.at - 1), Some(b'e' | b'E'));
-            if !(byte.is_ascii_digit() || matches!(byte, b'.' | b'e' | b'E') || (exponent_sign && self.at > start)) {
+            let exponent_sign =
+                matches!(byte, b'+' | b'-') && matches!(self.text.get(self.at - 1), Some(b'e' | b'E'));
+            if !(byte.is_ascii_digit()
+                || matches!(byte, b'.' | b'e' | b'E')
+                || (exponent_sign && self.at > start))
+            {
                 break;
             }
             self.at += 1;

@@ -18,6 +18,10 @@ impl Calculator {
     #[tool(read_only)]
     async fn calculate(&self, expression: String) -> Result<f64, PluginError> {
         let value = expression::evaluate(&expression).or_fail("cannot work this out")?;
-        if value.is_finite() { Ok(value) } else { Err(PluginError::failed("the result is not a finite number")) }
+        if value.is_finite() {
+            Ok(value)
+        } else {
+            Err(PluginError::failed("the result is not a finite number"))
+        }
     }
 }

@@ -25,7 +25,11 @@ struct UserSettings {
 
 #[filter]
 impl Filter for ContextClip {
-    async fn inlet(&self, _invocation: Invocation, mut request: ChatRequest) -> Result<ChatRequest, PluginError> {
+    async fn inlet(
+        &self,
+        _invocation: Invocation,
+        mut request: ChatRequest,
+    ) -> Result<ChatRequest, PluginError> {
         let settings: Settings = config::valves()?;
         let user: UserSettings = config::user_valves()?;
         let keep = if user.keep > 0 { user.keep } else { settings.keep };

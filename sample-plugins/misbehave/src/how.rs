@@ -104,13 +104,14 @@ pub(crate) async fn misbehave(how: How, amount: u64) -> Result<String, PluginErr
         How::FloodAtOnce => return flood_at_once(count).await,
         How::HugeResult => return Ok("x".repeat(count.saturating_mul(MIB))),
         How::HugeError => {
-            let text = format!("\u{1b}[31mnot red\r\nERROR forged line {}", "x".repeat(count.saturating_mul(MIB)));
+            let text =
+                format!("\u{1b}[31mnot red\r\nERROR forged line {}", "x".repeat(count.saturating_mul(MIB)));
             return Err(PluginError::failed(text));
         }
         How::OpenStreams => open_streams(if count == 0 { usize::MAX } else { count }),
         How::EndlessFile => return endless_file().await,
         How::Sleep => sleep(amount),
-        How::Wait => std::future::pending().await,
+        How::Wait => wait().await,
         How::Logs => (0..amount).for_each(|number| log::info(format!("{number} {}", "l".repeat(10 << 10)))),
         How::Print => print(count),
         How::BackgroundLoop => spawn(async { spin() }),
@@ -135,7 +136,12 @@ pub(crate) async fn misbehave(how: How, amount: u64) -> Result<String, PluginErr
         }
         How::DropCalls => drop_calls(amount).await,
         How::ReachOut => return Ok(reach_out()),
-        How::InvalidJson | How::InvalidExtra | How::ManyChunks | How::HugeChunk | How::CutStream | How::SilentStream => {
+        How::InvalidJson
+        | How::InvalidExtra
+        | How::ManyChunks
+        | How::HugeChunk
+        | How::CutStream
+        | How::SilentStream => {
             return Err(PluginError::failed("this cannot be done here"));
         }
         How::Nothing => {}
@@ -191,7 +197,10 @@ fn open_streams(streams: usize) {
 }
 
 async fn endless_file() -> Result<String, PluginError> {
-    let file = files::NewFile { name: "endless.bin".to_owned(), content_type: "application/octet-stream".to_owned() };
+    let file = files::NewFile {
+        name: "endless.bin".to_owned(),
+        content_type: "application/octet-stream".to_owned(),
+    };
     let stored = files::create_with(file, async |writer| {
         while writer.write_all(vec![0; 64 << 10]).await.is_empty() {}
         true
@@ -202,6 +211,12 @@ async fn endless_file() -> Result<String, PluginError> {
 fn sleep(milliseconds: u64) {
     let year = 365 * 24 * 60 * 60 * 1000;
     std::thread::sleep(Duration::from_millis(if milliseconds == 0 { year } else { milliseconds }));
+}
+
+/// A future that nothing will wake would be a trap at once; a stream that nobody writes to is waited for.
+async fn wait() {
+    let (_writer, mut reader) = wit_stream::new::<u8>();
+    reader.next().await;
 }
 
 fn print(mebibytes: usize) {
@@ -254,7 +269,8 @@ async fn drop_calls(times: u64) {
     for number in 0..times {
         let call = kv::User.set(number.to_string(), "half-way", None);
         // Polled once, then dropped with the call still under way.
-        let _ = futures::future::select(std::pin::pin!(call), std::pin::pin!(futures::future::ready(()))).await;
+        let _ =
+            futures::future::select(std::pin::pin!(call), std::pin::pin!(futures::future::ready(()))).await;
     }
 }
 

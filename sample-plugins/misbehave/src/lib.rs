@@ -51,7 +51,9 @@ impl Pipe for Misbehave {
         let text = request.last_user_text().unwrap_or_default();
         match Order::parse(&text) {
             Some(Order { place: Place::Run, how: How::InvalidJson, .. }) => Ok(Reply::Json("{".to_owned())),
-            Some(Order { place: Place::Run, how, amount }) => Ok(Reply::Text(how::misbehave(how, amount).await?)),
+            Some(Order { place: Place::Run, how, amount }) => {
+                Ok(Reply::Text(how::misbehave(how, amount).await?))
+            }
             Some(Order { place: Place::Feed, how, amount }) => Ok(reply::feed(how, amount)),
             // An order for the filter: let it through so that the filter's later hooks see it.
             _ => Ok(reply::repeat(text, request.wants_stream())),
@@ -61,12 +63,20 @@ impl Pipe for Misbehave {
 
 #[filter(toggle, keep_instance)]
 impl Filter for Misbehave {
-    async fn inlet(&self, _invocation: Invocation, mut request: ChatRequest) -> Result<ChatRequest, PluginError> {
+    async fn inlet(
+        &self,
+        _invocation: Invocation,
+        mut request: ChatRequest,
+    ) -> Result<ChatRequest, PluginError> {
         obey(Place::Inlet, &mut request).await?;
         Ok(request)
     }
 
-    async fn request(&self, _invocation: Invocation, mut request: ChatRequest) -> Result<ChatRequest, PluginError> {
+    async fn request(
+        &self,
+        _invocation: Invocation,
+        mut request: ChatRequest,
+    ) -> Result<ChatRequest, PluginError> {
         obey(Place::Request, &mut request).await?;
         Ok(request)
     }
@@ -74,7 +84,9 @@ impl Filter for Misbehave {
     async fn stream(&self, mut chunks: Vec<Chunk>) -> Result<Vec<Chunk>, PluginError> {
         let text: String = chunks.iter().filter_map(Chunk::text).collect();
         match Order::parse(&text) {
-            Some(Order { place: Place::Chunk, how: How::InvalidJson, .. }) => chunks.push(Chunk::Raw("{".to_owned())),
+            Some(Order { place: Place::Chunk, how: How::InvalidJson, .. }) => {
+                chunks.push(Chunk::Raw("{".to_owned()))
+            }
             Some(Order { place: Place::Chunk, how: How::ManyChunks, amount }) => {
                 chunks.extend((0..amount).map(|number| Chunk::Text(number.to_string())));
             }
@@ -93,8 +105,12 @@ impl Filter for Misbehave {
     ) -> Result<Vec<StoredMessage>, PluginError> {
         let Some(last) = messages.last_mut() else { return Ok(messages) };
         match Order::parse(&last.content) {
-            Some(Order { place: Place::Outlet, how: How::InvalidJson, .. }) => last.extra = Some("{".to_owned()),
-            Some(Order { place: Place::Outlet, how, amount }) => last.content = how::misbehave(how, amount).await?,
+            Some(Order { place: Place::Outlet, how: How::InvalidJson, .. }) => {
+                last.extra = Some("{".to_owned())
+            }
+            Some(Order { place: Place::Outlet, how, amount }) => {
+                last.content = how::misbehave(how, amount).await?
+            }
             _ => {}
         }
         Ok(messages)
@@ -104,7 +120,9 @@ impl Filter for Misbehave {
 async fn obey(place: Place, request: &mut ChatRequest) -> Result<(), PluginError> {
     let text = request.last_user_text().unwrap_or_default();
     match Order::parse(&text) {
-        Some(Order { place: at, how: How::InvalidJson, .. }) if at == place => request.params = "{".to_owned(),
+        Some(Order { place: at, how: How::InvalidJson, .. }) if at == place => {
+            request.params = "{".to_owned()
+        }
         Some(Order { place: at, how, amount }) if at == place => {
             let text = how::misbehave(how, amount).await?;
             request.messages.push(Message::system(text));

@@ -38,7 +38,11 @@ impl Notes {
     /// * `cursor` — where to go on, from an earlier answer's `next`
     /// * `limit` — how many at most, 1 to 200; 50 if left out
     #[tool(read_only)]
-    async fn list_notes(&self, cursor: Option<String>, limit: Option<u32>) -> Result<Json<Value>, PluginError> {
+    async fn list_notes(
+        &self,
+        cursor: Option<String>,
+        limit: Option<u32>,
+    ) -> Result<Json<Value>, PluginError> {
         let page = memories::list(Page { cursor, limit: limit.unwrap_or(50) }).await?;
         let notes: Vec<_> = page.items.iter().map(describe).collect();
         Ok(Json(json!({ "notes": notes, "next": page.next })))
@@ -51,7 +55,8 @@ impl Notes {
     async fn search_notes(&self, words: String) -> Result<Json<Value>, PluginError> {
         let words: Vec<String> = words.split_whitespace().map(str::to_lowercase).collect();
         let notes = innkeeper_sdk::all(MAX_SEARCHED, memories::list).await?;
-        let found: Vec<_> = notes.iter().filter(|note| contains_all(&note.content, &words)).map(describe).collect();
+        let found: Vec<_> =
+            notes.iter().filter(|note| contains_all(&note.content, &words)).map(describe).collect();
         Ok(Json(json!({ "notes": found })))
     }
 

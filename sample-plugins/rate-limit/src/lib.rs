@@ -53,7 +53,11 @@ async fn remaining() -> Option<u64> {
 }
 
 fn message(requests: i64, window: u64, wait: u64) -> String {
-    format!("You have reached the limit of {requests} requests in {}. Please try again in {}.", spell(window), spell(wait))
+    format!(
+        "You have reached the limit of {requests} requests in {}. Please try again in {}.",
+        spell(window),
+        spell(wait)
+    )
 }
 
 fn spell(seconds: u64) -> String {
@@ -71,7 +75,8 @@ mod tests {
 
     #[test]
     fn the_message_says_when_to_come_back() {
-        let expected = "You have reached the limit of 20 requests in 60 seconds. Please try again in 1 second.";
+        let expected =
+            "You have reached the limit of 20 requests in 60 seconds. Please try again in 1 second.";
         assert_eq!(message(20, 60, 1), expected);
         let expected = "You have reached the limit of 5 requests in 24 hours. Please try again in 3 minutes.";
         assert_eq!(message(5, 86_400, 121), expected);

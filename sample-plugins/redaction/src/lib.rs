@@ -12,8 +12,6 @@ use innkeeper_sdk::serde_json::{self, Value};
 use crate::patterns::Patterns;
 use crate::tail::Tails;
 
-const KEY: &str = "tails";
-
 /// Takes e-mail addresses, card numbers and chosen words out of chats.
 ///
 /// A match may be split over pieces of an answer, so the end of the text that came so far is held back while it may be the beginning of one.
@@ -45,7 +43,11 @@ struct Settings {
 
 #[filter(priority = 100, guard, keep_instance)]
 impl Filter for Redaction {
-    async fn inlet(&self, _invocation: Invocation, mut request: ChatRequest) -> Result<ChatRequest, PluginError> {
+    async fn inlet(
+        &self,
+        _invocation: Invocation,
+        mut request: ChatRequest,
+    ) -> Result<ChatRequest, PluginError> {
         let patterns = patterns()?;
         self.kept.set(true);
         for message in &mut request.messages {
@@ -62,7 +64,8 @@ impl Filter for Redaction {
         if self.kept.get() {
             return Ok(release(&patterns, &mut self.tails.borrow_mut(), chunks));
         }
-        let before = match kv::Turn.get_json::<Tails>(KEY).await {
+        let key = key();
+        let before = match kv::Turn.get_json::<Tails>(key.clone()).await {
             Ok(tails) => tails.unwrap_or_default(),
             // An error would let the pieces pass as they are, so take out what each holds whole.
             Err(error) => return Ok(without_tails(&patterns, chunks, &error)),
@@ -70,7 +73,7 @@ impl Filter for Redaction {
         let mut tails = before.clone();
         let released = release(&patterns, &mut tails, chunks.clone());
         if tails != before
-            && let Err(error) = kv::Turn.set_json(KEY, &tails, None).await
+            && let Err(error) = kv::Turn.set_json(key, &tails, None).await
         {
             return Ok(without_tails(&patterns, chunks, &error));
         }
@@ -88,6 +91,12 @@ impl Filter for Redaction {
         }
         Ok(messages)
     }
+}
+
+/// A turn may have several answers under way where plugins ask models themselves; each model's has a key of its own.
+fn key() -> String {
+    let model = context::model().and_then(|model| model.get("id")?.as_str().map(str::to_owned));
+    format!("tails {}", model.unwrap_or_default())
 }
 
 fn patterns() -> Result<Patterns, PluginError> {
@@ -199,7 +208,8 @@ mod tests {
 
     #[test]
     fn a_match_is_found_wherever_the_pieces_are_cut() {
-        let text = "Ask ann.lee@example.co.uk, or 4111 1111 1111 1111x of project falcon (€5-10 @ bob@x.org).";
+        let text =
+            "Ask ann.lee@example.co.uk, or 4111 1111 1111 1111x of project falcon (€5-10 @ bob@x.org).";
         let whole = run(&[text]);
         assert_eq!(whole, "Ask [e-mail], or [card number]x of [redacted] (€5-10 @ [e-mail]).");
         let cuts: Vec<usize> = (0..=text.len()).filter(|&at| text.is_char_boundary(at)).collect();
@@ -237,7 +247,9 @@ mod tests {
         assert!(matches!(first.as_slice(), [Chunk::Delta(Delta { role: Some(_), content: None, .. })]));
         assert!(release(&patterns, &mut tails, vec![delta(None, "example.org")]).is_empty());
         let rest: Vec<_> = flush(tails.flush(&patterns, Some(1))).collect();
-        assert!(matches!(rest.as_slice(), [Chunk::Delta(Delta { choice: 1, content: Some(text), .. })] if text == "[e-mail]"));
+        assert!(
+            matches!(rest.as_slice(), [Chunk::Delta(Delta { choice: 1, content: Some(text), .. })] if text == "[e-mail]")
+        );
     }
 
     #[test]

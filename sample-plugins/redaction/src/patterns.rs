@@ -26,7 +26,11 @@ struct Match {
 impl Patterns {
     pub(crate) fn new(emails: bool, cards: bool, words: &[String]) -> Self {
         let words = words.iter().map(|word| word.trim().chars().map(lower).collect::<Vec<_>>());
-        Self { emails, cards, words: words.filter(|word| !word.is_empty() && word.len() <= LONGEST_WORD).collect() }
+        Self {
+            emails,
+            cards,
+            words: words.filter(|word| !word.is_empty() && word.len() <= LONGEST_WORD).collect(),
+        }
     }
 
     /// The text without its matches.
@@ -45,7 +49,9 @@ impl Patterns {
         let letters: Vec<(usize, char)> = text.char_indices().collect();
         let mut from = self.unfinished(&letters, text.len());
         if text.len() - from > LONGEST {
-            from = (text.len() - LONGEST..text.len()).find(|&at| text.is_char_boundary(at)).unwrap_or(text.len());
+            from = (text.len() - LONGEST..text.len())
+                .find(|&at| text.is_char_boundary(at))
+                .unwrap_or(text.len());
         }
         self.replace(text, before, from)
     }
@@ -84,7 +90,9 @@ impl Patterns {
         let (start, _) = *letters.get(at)?;
         let rest = letters.get(at..)?;
         let found = |length: usize, instead| Match { range: start..to(length), instead };
-        if let Some(word) = self.words.iter().filter(|word| begins_with(rest, word)).max_by_key(|word| word.len()) {
+        if let Some(word) =
+            self.words.iter().filter(|word| begins_with(rest, word)).max_by_key(|word| word.len())
+        {
             return Some(found(word.len(), "[redacted]"));
         }
         if self.emails
@@ -103,7 +111,9 @@ impl Patterns {
     /// Where the part begins that more text could make a match, or a longer one.
     fn unfinished(&self, letters: &[(usize, char)], end: usize) -> usize {
         let mut from = letters.len();
-        let run = |fits: fn(char) -> bool| letters.iter().rposition(|&(_, letter)| !fits(letter)).map_or(0, |at| at + 1);
+        let run = |fits: fn(char) -> bool| {
+            letters.iter().rposition(|&(_, letter)| !fits(letter)).map_or(0, |at| at + 1)
+        };
         if self.emails {
             from = from.min(run(in_email));
         }
@@ -114,7 +124,9 @@ impl Patterns {
         }
         for word in &self.words {
             let longest = word.len().saturating_sub(1).min(letters.len());
-            let begun = (1..=longest).rev().find(|&length| begins_with(&letters[letters.len() - length..], &word[..length]));
+            let begun = (1..=longest)
+                .rev()
+                .find(|&length| begins_with(&letters[letters.len() - length..], &word[..length]));
             from = from.min(letters.len() - begun.unwrap_or(0));
         }
         letters.get(from).map_or(end, |&(byte, _)| byte)
@@ -126,7 +138,8 @@ fn lower(letter: char) -> char {
 }
 
 fn begins_with(letters: &[(usize, char)], word: &[char]) -> bool {
-    letters.len() >= word.len() && letters.iter().zip(word).all(|(&(_, letter), &wanted)| lower(letter) == wanted)
+    letters.len() >= word.len()
+        && letters.iter().zip(word).all(|(&(_, letter), &wanted)| lower(letter) == wanted)
 }
 
 fn in_local_part(letter: char) -> bool {
@@ -209,7 +222,12 @@ fn card(letters: &[(usize, char)], previous: Option<char>) -> Option<usize> {
 /// The check digit by Luhn's sum; all zeros are no card.
 fn is_valid(digits: &[u32]) -> bool {
     let doubled = |digit: u32| if digit > 4 { 2 * digit - 9 } else { 2 * digit };
-    let sum: u32 = digits.iter().rev().enumerate().map(|(at, &digit)| if at % 2 == 1 { doubled(digit) } else { digit }).sum();
+    let sum: u32 = digits
+        .iter()
+        .rev()
+        .enumerate()
+        .map(|(at, &digit)| if at % 2 == 1 { doubled(digit) } else { digit })
+        .sum();
     sum.is_multiple_of(10) && digits.iter().any(|&digit| digit != 0)
 }
 
@@ -233,7 +251,10 @@ mod tests {
 
     #[test]
     fn what_is_no_address_stays() {
-        check("5 @ 10 and @handle and a@b and a@b.c and @.com", "5 @ 10 and @handle and a@b and a@b.c and @.com");
+        check(
+            "5 @ 10 and @handle and a@b and a@b.c and @.com",
+            "5 @ 10 and @handle and a@b and a@b.c and @.com",
+        );
         check("x@-.-", "x@-.-");
     }
 

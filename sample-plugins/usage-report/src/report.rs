@@ -54,9 +54,12 @@ impl fmt::Display for Report {
             return writeln!(f, "There are no chats yet.");
         }
         let answers: u64 = self.models.values().map(|sums| sums.answers).sum();
-        writeln!(f, "{} chats, {} questions, {answers} answers.\n", self.chats.len(), self.questions)?;
+        writeln!(f, "Chats: {}. Questions: {}. Answers: {answers}.\n", self.chats.len(), self.questions)?;
         if !self.models.is_empty() {
-            writeln!(f, "| model | answers | prompt tokens | completion tokens |\n| --- | ---: | ---: | ---: |")?;
+            writeln!(
+                f,
+                "| model | answers | prompt tokens | completion tokens |\n| --- | ---: | ---: | ---: |"
+            )?;
             let mut models: Vec<_> = self.models.iter().collect();
             models.sort_by_key(|(_, sums)| std::cmp::Reverse(sums.answers));
             for (model, sums) in models {
@@ -67,7 +70,7 @@ impl fmt::Display for Report {
         }
         writeln!(f, "## Longest chats\n\n| chat | messages |\n| --- | ---: |")?;
         let mut chats = self.chats.clone();
-        chats.sort_by(|a, b| b.0.cmp(&a.0));
+        chats.sort_by_key(|&(messages, _)| std::cmp::Reverse(messages));
         for (messages, title) in chats.iter().take(LONGEST) {
             writeln!(f, "| {} | {messages} |", cell(title))?;
         }

@@ -1,9 +1,10 @@
 //! Chat requests and answers in pieces.
 
 use innkeeper_model::chat_request as model;
-use innkeeper_model::chunk;
+use innkeeper_model::{Error, chunk};
 use innkeeper_model::event::WireEvent;
 
+use super::json::check_chunk;
 use super::{all, record};
 use crate::bindings::innkeeper::types::chat_request as wit;
 use crate::bindings::innkeeper::types::common;
@@ -86,14 +87,28 @@ impl From<wit::Content> for model::Content {
 impl From<model::Message> for wit::Message {
     fn from(message: model::Message) -> Self {
         let model::Message { role, content, name, tool_call_id, tool_calls, extra } = message;
-        Self { role, content: content.map(Into::into), name, tool_call_id, tool_calls: all(tool_calls), extra }
+        Self {
+            role,
+            content: content.map(Into::into),
+            name,
+            tool_call_id,
+            tool_calls: all(tool_calls),
+            extra,
+        }
     }
 }
 
 impl From<wit::Message> for model::Message {
     fn from(message: wit::Message) -> Self {
         let wit::Message { role, content, name, tool_call_id, tool_calls, extra } = message;
-        Self { role, content: content.map(Into::into), name, tool_call_id, tool_calls: all(tool_calls), extra }
+        Self {
+            role,
+            content: content.map(Into::into),
+            name,
+            tool_call_id,
+            tool_calls: all(tool_calls),
+            extra,
+        }
     }
 }
 
@@ -138,7 +153,9 @@ impl From<chunk::Chunk> for wit::Chunk {
             chunk::Chunk::Text(text) => Self::Text(text),
             chunk::Chunk::Delta(delta) => Self::Delta(delta.into()),
             chunk::Chunk::Usage(usage) => Self::Usage(usage.into()),
-            chunk::Chunk::Event(event) => Self::Event(wit::StreamEvent { kind: event.kind, data: event.data.to_string() }),
+            chunk::Chunk::Event(event) => {
+                Self::Event(wit::StreamEvent { kind: event.kind, data: event.data.to_string() })
+            }
             chunk::Chunk::Finish { choice, reason, usage } => {
                 Self::Finish(wit::Finish { choice, reason, usage: usage.map(Into::into) })
             }
@@ -148,31 +165,35 @@ impl From<chunk::Chunk> for wit::Chunk {
     }
 }
 
-/// A chunk from a guest. Event data that is not JSON makes it invalid.
-pub fn chunk_from_guest(chunk: wit::Chunk) -> Result<chunk::Chunk, serde_json::Error> {
-    Ok(match chunk {
+/// A chunk from a guest. Text that is not JSON where JSON is due makes it invalid.
+pub fn chunk_from_guest(chunk: wit::Chunk) -> Result<chunk::Chunk, Error> {
+    let chunk = match chunk {
         wit::Chunk::Text(text) => chunk::Chunk::Text(text),
         wit::Chunk::Delta(delta) => chunk::Chunk::Delta(delta.into()),
         wit::Chunk::Usage(usage) => chunk::Chunk::Usage(usage.into()),
         wit::Chunk::Event(event) => {
-            chunk::Chunk::Event(WireEvent { kind: event.kind, data: serde_json::from_str(&event.data)? })
+            let data = serde_json::from_str(&event.data)
+                .map_err(|error| Error::invalid("event.data", format!("`event.data` is not JSON: {error}")))?;
+            chunk::Chunk::Event(WireEvent { kind: event.kind, data })
         }
         wit::Chunk::Finish(wit::Finish { choice, reason, usage }) => {
             chunk::Chunk::Finish { choice, reason, usage: usage.map(Into::into) }
         }
         wit::Chunk::Failed(message) => chunk::Chunk::Failed(message),
-        wit::Chunk::Raw(json) | wit::Chunk::Other(json) => {
-            serde_json::from_str::<serde::de::IgnoredAny>(&json)?;
-            chunk::Chunk::Raw(json)
-        }
-    })
+        wit::Chunk::Raw(json) | wit::Chunk::Other(json) => chunk::Chunk::Raw(json),
+    };
+    check_chunk(&chunk)?;
+    Ok(chunk)
 }
 
 /// Bytes that a chunk of a guest carries.
 pub fn chunk_bytes(chunk: &wit::Chunk) -> u64 {
     let length = |text: &Option<String>| text.as_ref().map_or(0, String::len);
     let bytes = match chunk {
-        wit::Chunk::Text(text) | wit::Chunk::Failed(text) | wit::Chunk::Raw(text) | wit::Chunk::Other(text) => text.len(),
+        wit::Chunk::Text(text)
+        | wit::Chunk::Failed(text)
+        | wit::Chunk::Raw(text)
+        | wit::Chunk::Other(text) => text.len(),
         wit::Chunk::Delta(delta) => {
             let calls = delta.tool_calls.iter().map(|call| {
                 64 + length(&call.id) + length(&call.name) + length(&call.arguments) + length(&call.extra)

@@ -6,7 +6,8 @@ use innkeeper_model::{chat, chat_message, file, kv, memory, user};
 use super::{all, record};
 use crate::bindings::innkeeper::plugin::kv as wit_kv;
 use crate::bindings::innkeeper::types::{
-    chat_messages as wit_messages, chats as wit_chats, files as wit_files, memories as wit_memories, users as wit_users,
+    chat_messages as wit_messages, chats as wit_chats, files as wit_files, memories as wit_memories,
+    users as wit_users,
 };
 
 /// A person, without their address unless the plugin may see it.

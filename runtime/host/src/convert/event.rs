@@ -42,7 +42,8 @@ pub fn question_to_wire(question: wit::Question) -> Result<WireEvent, Error> {
         }
         wit::Question::Input(input) => {
             let wit::Input { title, message, placeholder, value, secret } = input;
-            let mut data = Map::from_iter([("title".into(), title.into()), ("message".into(), message.into())]);
+            let mut data =
+                Map::from_iter([("title".into(), title.into()), ("message".into(), message.into())]);
             data.extend(placeholder.map(|text| ("placeholder".into(), text.into())));
             data.extend(value.map(|text| ("value".into(), text.into())));
             data.extend(secret.then(|| ("type".into(), "password".into())));
@@ -61,6 +62,47 @@ pub fn answer_from_wire(kind: &str, answer: Value) -> wit::Answer {
         ("input", Value::String(text)) => wit::Answer::Text(text),
         (_, other) => wit::Answer::Other(other.to_string()),
     }
+}
+
+/// Bytes that the texts of an event have, before any of them is looked into.
+pub fn event_bytes(event: &wit::Event) -> u64 {
+    let optional = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+    let bytes: usize = match event {
+        wit::Event::Status(status) => status.description.len() + optional(&status.extra),
+        wit::Event::Message(text) | wit::Event::Replace(text) | wit::Event::Title(text) => text.len(),
+        wit::Event::Files(files) => {
+            let link = |file: &wit::FileLink| {
+                64 + file.kind.len() + file.url.len() + optional(&file.id) + optional(&file.name)
+            };
+            files.iter().map(link).sum()
+        }
+        wit::Event::Embeds(embeds) => embeds.items.iter().map(|item| 8 + item.len()).sum(),
+        wit::Event::Source(source) => {
+            let document = |document: &wit::SourceDocument| {
+                64 + document.text.len() + document.source.len() + optional(&document.url)
+            };
+            source.name.len()
+                + optional(&source.id)
+                + optional(&source.url)
+                + source.documents.iter().map(document).sum::<usize>()
+        }
+        wit::Event::Notification(notification) => notification.content.len(),
+        wit::Event::Other(other) => other.kind.len() + other.data.len(),
+    };
+    bytes as u64
+}
+
+/// The same for a question.
+pub fn question_bytes(question: &wit::Question) -> u64 {
+    let bytes = match question {
+        wit::Question::Confirmation(asked) => asked.title.len() + asked.message.len(),
+        wit::Question::Input(input) => {
+            let optional = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+            input.title.len() + input.message.len() + optional(&input.placeholder) + optional(&input.value)
+        }
+        wit::Question::Other(other) => other.kind.len() + other.data.len(),
+    };
+    bytes as u64
 }
 
 fn status_data(status: wit::Status) -> Result<Value, Error> {
@@ -103,7 +145,10 @@ fn source_data(source: wit::Source) -> Value {
 
 fn other_event(other: wit::OtherEvent) -> Result<WireEvent, Error> {
     if other.kind.is_empty() || other.kind.len() > 128 || other.kind.chars().any(char::is_control) {
-        return Err(Error::invalid("kind", "the type of an event has 1 to 128 bytes and no control characters"));
+        return Err(Error::invalid(
+            "kind",
+            "the type of an event has 1 to 128 bytes and no control characters",
+        ));
     }
     let data = serde_json::from_str(&other.data)
         .map_err(|error| Error::invalid("data", format!("the data of an event is not JSON: {error}")))?;
@@ -111,7 +156,8 @@ fn other_event(other: wit::OtherEvent) -> Result<WireEvent, Error> {
 }
 
 fn object(field: &str, text: &str) -> Result<Map<String, Value>, Error> {
-    serde_json::from_str(text).map_err(|error| Error::invalid(field, format!("`{field}` is not a JSON object: {error}")))
+    serde_json::from_str(text)
+        .map_err(|error| Error::invalid(field, format!("`{field}` is not a JSON object: {error}")))
 }
 
 /// Who a denied event was from, for the message.

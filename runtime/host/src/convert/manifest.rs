@@ -11,7 +11,11 @@ impl From<wit::Manifest> for model::RawManifest {
             name: action.name,
             icon_url: action.icon_url,
         };
-        let job = |job: wit::JobDescription| model::JobDescription { id: job.id, name: job.name, schedule: job.schedule };
+        let job = |job: wit::JobDescription| model::JobDescription {
+            id: job.id,
+            name: job.name,
+            schedule: job.schedule,
+        };
         Self {
             id: manifest.id,
             name: manifest.name,

@@ -46,7 +46,9 @@ fn contents_from_guest(contents: Vec<wit::ToolContent>) -> Result<Vec<tool::Tool
             wit::ToolContent::Json(json) | wit::ToolContent::Other(json) => {
                 tool::ToolContent::Json { value: serde_json::from_str(&json)? }
             }
-            wit::ToolContent::Html(wit::HtmlEmbed { html, summary }) => tool::ToolContent::Html { html, summary },
+            wit::ToolContent::Html(wit::HtmlEmbed { html, summary }) => {
+                tool::ToolContent::Html { html, summary }
+            }
             wit::ToolContent::File(id) => tool::ToolContent::File { id: id.into() },
         })
     };

@@ -1,8 +1,8 @@
 //! Plain calls: a result, and a receipt that says what it cost.
 
+use innkeeper_model::Permission;
 use innkeeper_model::receipt::Outcome;
 use innkeeper_model::tool::ToolContent;
-use innkeeper_model::Permission;
 use innkeeper_sandbox::CallError;
 use serde_json::json;
 

@@ -1,5 +1,14 @@
-//! Real guests in the real sandbox, over a real database.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "a test may panic")]
+//! Real guests in the real sandbox, over a real database: what each limit and each permission stops, and that the sandbox lives on.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test may panic"
+)]
 
 mod calls;
+mod describe;
+mod guests;
+mod turn;
 mod world;

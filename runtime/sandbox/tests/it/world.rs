@@ -1,59 +1,117 @@
-//! A sandbox over a throw-away SQLite database, with one person in it.
+//! A sandbox over a throw-away SQLite database, with two people in it.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use futures::future::BoxFuture;
-use innkeeper_host::turn::{Blobs, ChildRequest, Children, Events, TurnContext};
+use innkeeper_host::turn::{Blobs, TurnContext};
 use innkeeper_host::{CallSetup, LiveGrants, Phase, Turn};
-use innkeeper_model::event::WireEvent;
+use innkeeper_model::chunk::Chunk;
 use innkeeper_model::limits::Limits;
-use innkeeper_model::permission::Grants;
+use innkeeper_model::permission::{Grant, Grants};
 use innkeeper_model::principal::Role;
 use innkeeper_model::receipt::Receipt;
 use innkeeper_model::time::Clock;
 use innkeeper_model::tool::{ToolContent, ToolResult};
-use innkeeper_model::{Error, Permission, Principal};
-use innkeeper_sandbox::{Answer, Ask, Budget, CallError, Invocation, LoadedPlugin, Sandbox, SandboxOptions};
+use innkeeper_model::{Permission, PluginId, Principal, UserId};
+use innkeeper_sandbox::{
+    Answer, Ask, Budget, CallError, Delivery, EngineOptions, Invocation, LoadedPlugin, Reply, Sandbox,
+    SandboxOptions,
+};
 use innkeeper_store::{LocalFiles, NewUser, Options, Store, connect, migrate};
 use innkeeper_testing::guests::guest;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
+use crate::turn::{Audience, Script};
+
 /// Everything that a call needs.
 pub(crate) struct World {
     pub(crate) sandbox: Sandbox,
     pub(crate) store: Store,
+    /// Ada.
     pub(crate) principal: Principal,
     pub(crate) cancel: CancellationToken,
+    pub(crate) audience: Arc<Audience>,
+    pub(crate) script: Arc<Script>,
     _directory: tempfile::TempDir,
+}
+
+/// Options of a sandbox that is small, and that compiles each guest once for all tests.
+pub(crate) fn options() -> SandboxOptions {
+    SandboxOptions {
+        engine: EngineOptions { instances: 16, ..EngineOptions::default() },
+        cache: Some(PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("machine-code")),
+        ..SandboxOptions::default()
+    }
 }
 
 impl World {
     pub(crate) async fn new() -> Self {
-        Self::with(SandboxOptions::default()).await
+        Self::with(options(), 4).await
     }
 
-    pub(crate) async fn with(options: SandboxOptions) -> Self {
+    pub(crate) async fn with(options: SandboxOptions, connections: u32) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let url = format!("sqlite:///{}", directory.path().join("data.db").display());
-        let pool = connect(&Options::new(&url)).await.unwrap();
+        let pool = connect(&Options { max_connections: connections, ..Options::new(&url) }).await.unwrap();
         migrate::upgrade(&pool, &Clock::System, migrate::Target::Latest).await.unwrap();
         let files = Arc::new(LocalFiles::new(directory.path().join("files")).unwrap());
         let store = Store::new(pool, Clock::System, files);
-        let person = NewUser { name: "Ada".into(), email: "ada@example.org".into(), role: Role::User };
-        let user = store.users().insert(person).await.unwrap();
-        let principal = Principal::person(user.id, Role::User);
-        Self { sandbox: Sandbox::new(options).unwrap(), store, principal, cancel: CancellationToken::new(), _directory: directory }
+        let ada = person(&store, "Ada", Role::User).await;
+        Self {
+            sandbox: Sandbox::new(options).unwrap(),
+            store,
+            principal: Principal::person(ada, Role::User),
+            cancel: CancellationToken::new(),
+            audience: Arc::default(),
+            script: Arc::default(),
+            _directory: directory,
+        }
     }
 
     pub(crate) async fn load(&self, name: &str) -> Arc<LoadedPlugin> {
         self.sandbox.load(&guest(name)).await.unwrap()
     }
 
-    pub(crate) fn call<'a>(&'a self, plugin: &'a Arc<LoadedPlugin>) -> Call<'a> {
-        Call { world: self, plugin, limits: Limits::default(), grants: Arc::new(LiveGrants::new(Grants::default())) }
+    /// Another person.
+    pub(crate) async fn person(&self, name: &str, role: Role) -> UserId {
+        person(&self.store, name, role).await
     }
+
+    pub(crate) fn ada(&self) -> &UserId {
+        self.principal.user().unwrap()
+    }
+
+    pub(crate) fn call<'a>(&'a self, plugin: &'a Arc<LoadedPlugin>) -> Call<'a> {
+        Call {
+            world: self,
+            plugin,
+            limits: Limits::default(),
+            grants: Arc::new(LiveGrants::new(Grants::default())),
+            principal: self.principal.clone(),
+            context: TurnContext::default(),
+            blobs: Blobs::default(),
+            valves: "{}".into(),
+            body_bytes: 0,
+        }
+    }
+
+    /// Fails where something was left behind: a slot, or a connection.
+    pub(crate) async fn assert_idle(&self, slots: usize) {
+        for _ in 0..200 {
+            if self.sandbox.free_instances() == slots && self.store.pool().in_use() == 0 {
+                return;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+        assert_eq!((self.sandbox.free_instances(), self.store.pool().in_use()), (slots, 0));
+    }
+}
+
+async fn person(store: &Store, name: &str, role: Role) -> UserId {
+    let email = format!("{}@example.org", name.to_lowercase());
+    store.users().insert(NewUser { name: name.into(), email, role }).await.unwrap().id
 }
 
 /// A call that is being set up.
@@ -62,6 +120,11 @@ pub(crate) struct Call<'a> {
     plugin: &'a Arc<LoadedPlugin>,
     limits: Limits,
     grants: Arc<LiveGrants>,
+    principal: Principal,
+    pub(crate) context: TurnContext,
+    pub(crate) blobs: Blobs,
+    valves: Arc<str>,
+    body_bytes: u64,
 }
 
 impl Call<'_> {
@@ -70,9 +133,29 @@ impl Call<'_> {
         self
     }
 
+    pub(crate) fn body_bytes(mut self, bytes: u64) -> Self {
+        self.body_bytes = bytes;
+        self
+    }
+
     pub(crate) fn grant(self, permissions: &[Permission]) -> Self {
-        let grants = permissions.iter().fold((*self.grants.get()).clone(), |grants, &permission| grants.with(permission));
+        permissions.iter().fold(self, |call, &permission| call.grant_as(permission, Grant::default()))
+    }
+
+    pub(crate) fn grant_as(self, permission: Permission, grant: Grant) -> Self {
+        let mut grants = (*self.grants.get()).clone();
+        grants.0.insert(permission, grant);
         self.grants.set(grants);
+        self
+    }
+
+    pub(crate) fn principal(mut self, principal: Principal) -> Self {
+        self.principal = principal;
+        self
+    }
+
+    pub(crate) fn valves(mut self, valves: &str) -> Self {
+        self.valves = valves.into();
         self
     }
 
@@ -83,17 +166,17 @@ impl Call<'_> {
     pub(crate) async fn instantiate(self) -> Result<Invocation, (CallError, Receipt)> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let limits = Arc::new(self.limits);
-        let plugin = innkeeper_model::PluginId::parse("guest").unwrap();
+        let plugin = PluginId::parse("guest").unwrap();
         let turn = Turn {
             id: "turn".into(),
-            principal: self.world.principal.clone(),
+            principal: self.principal.clone(),
             chat: None,
             message: None,
             locale: Some("en".into()),
-            context: TurnContext::default(),
-            blobs: Blobs::default(),
-            events: Arc::new(Nobody),
-            children: Arc::new(Nobody),
+            context: self.context,
+            blobs: self.blobs,
+            events: Arc::clone(&self.world.audience) as Arc<_>,
+            children: Arc::clone(&self.world.script) as Arc<_>,
             cancel: self.world.cancel.child_token(),
         };
         let setup = CallSetup {
@@ -106,12 +189,21 @@ impl Call<'_> {
             grants: self.grants,
             limits: Arc::clone(&limits),
             depth: 0,
-            valves: "{}".into(),
+            valves: self.valves,
             user_valves: "{}".into(),
         };
-        let permit = self.world.sandbox.admit(&[(plugin, Arc::clone(&limits))], self.world.principal.user()).await;
+        let permit = self.world.sandbox.admit(&[(plugin, Arc::clone(&limits))], self.principal.user()).await;
         let permit = permit.unwrap().remove(0);
-        self.world.sandbox.instantiate(self.plugin, setup, Budget::new(&limits, 0), permit).await
+        let budget = Budget::new(&limits, self.body_bytes);
+        self.world.sandbox.instantiate(self.plugin, setup, budget, permit).await
+    }
+
+    /// Begins, and leaves the rest to the caller.
+    pub(crate) async fn start(
+        self,
+        ask: Ask,
+    ) -> (Delivery, impl Future<Output = Receipt> + Send + 'static) {
+        self.instantiate().await.map_err(|(error, _)| error).unwrap().start(ask)
     }
 
     /// Asks, and waits for answer and receipt.
@@ -127,7 +219,7 @@ impl Call<'_> {
     }
 
     pub(crate) async fn tool(self, name: &str, arguments: Value) -> (Result<ToolResult, CallError>, Receipt) {
-        let (answer, receipt) = self.ask(Ask::Tool { name: name.into(), arguments: arguments.to_string() }).await;
+        let (answer, receipt) = self.ask(tool(name, arguments)).await;
         let result = answer.map(|answer| match answer {
             Answer::Tool(result) => result,
             other => panic!("{other:?}"),
@@ -135,31 +227,64 @@ impl Call<'_> {
         (result, receipt)
     }
 
+    /// Has the guest `misbehave` do so, and returns its text.
+    pub(crate) async fn misbehave(self, how: &str, amount: u64) -> (Result<String, CallError>, Receipt) {
+        let (result, receipt) = self.tool("misbehave", json!({ "how": how, "amount": amount })).await;
+        let text = result.map(|mut result| match result.content.remove(0) {
+            ToolContent::Text { text } => text,
+            other => panic!("{other:?}"),
+        });
+        (text, receipt)
+    }
+
     /// Has the guest `probe` do an import, and returns what it saw.
     pub(crate) async fn probe(self, import: &str, args: Value) -> Value {
-        let (result, _) = self.tool("call", json!({ "import": import, "args": args, "place": "call" })).await;
-        match result.unwrap().content.remove(0) {
-            ToolContent::Json { value } => value,
-            other => panic!("{other:?}"),
-        }
+        self.probe_with_receipt(import, args).await.0.unwrap()
+    }
+
+    pub(crate) async fn probe_with_receipt(
+        self,
+        import: &str,
+        args: Value,
+    ) -> (Result<Value, CallError>, Receipt) {
+        let (result, receipt) = self.tool("call", order(import, args)).await;
+        (result.map(json_of), receipt)
     }
 }
 
-/// Nobody to show anything to, and nobody to call.
-pub(crate) struct Nobody;
+/// Arguments of the tool `call` of `probe`.
+pub(crate) fn order(import: &str, args: Value) -> Value {
+    json!({ "import": import, "args": args, "place": "call" })
+}
 
-impl Events for Nobody {
-    fn emit(&self, _: WireEvent) -> BoxFuture<'_, Result<(), Error>> {
-        Box::pin(std::future::ready(Ok(())))
-    }
+pub(crate) fn tool(name: &str, arguments: Value) -> Ask {
+    Ask::Tool { name: name.into(), arguments: arguments.to_string() }
+}
 
-    fn call(&self, _: WireEvent) -> BoxFuture<'_, Result<Value, Error>> {
-        Box::pin(std::future::pending())
+/// The JSON that a tool gave back.
+pub(crate) fn json_of(mut result: ToolResult) -> Value {
+    match result.content.remove(0) {
+        ToolContent::Json { value } => value,
+        other => panic!("{other:?}"),
     }
 }
 
-impl Children for Nobody {
-    fn submit(&self, _: ChildRequest) -> Result<(), Error> {
-        Err(Error::unavailable("there is nobody to call", None))
+/// A chat request with one message of the user's.
+pub(crate) fn request(text: &str) -> innkeeper_model::chat_request::ChatRequest {
+    let body = json!({
+        "model": "guest",
+        "stream": true,
+        "messages": [{"role": "user", "content": text}],
+    });
+    innkeeper_model::chat_request::ChatRequest::from_json(&body.to_string()).unwrap()
+}
+
+/// Reads a pipe's answer to its end, as one list of chunks; `None` where there was no stream.
+pub(crate) async fn read_chunks(answer: Answer) -> Option<Vec<Chunk>> {
+    let Answer::Reply(Reply::Chunks(mut chunks)) = answer else { return None };
+    let mut read = Vec::new();
+    while let Some(chunk) = chunks.recv().await {
+        read.push(chunk);
     }
+    Some(read)
 }

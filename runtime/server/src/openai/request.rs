@@ -3,7 +3,7 @@
 
 use axum::http::HeaderMap;
 use innkeeper_model::chat_request::{BodyError, ChatRequest};
-use innkeeper_model::json::{self, Entry, Kind, Object};
+use innkeeper_model::json::{self, Entry, Object};
 use innkeeper_model::{ChatId, MessageId};
 
 use crate::failure::Failure;
@@ -143,7 +143,7 @@ fn wrong(name: &str, problem: &str) -> Failure {
 /// A body of the wrong shape; says which field.
 pub(crate) fn invalid(error: BodyError) -> Failure {
     let failure = Failure::bad_request("invalid-body", error.to_string());
-    if error.path.is_empty() || json::kind(&error.path) == Some(Kind::Null) { failure } else { failure.about(error.path) }
+    if error.path.is_empty() { failure } else { failure.about(error.path) }
 }
 
 #[cfg(test)]

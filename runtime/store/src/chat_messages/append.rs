@@ -42,7 +42,13 @@ fn checked(mut message: NewMessage) -> Result<NewMessage, StoreError> {
     Ok(message)
 }
 
-async fn write(tx: &mut Tx, now: i64, rows: Expr, authority: &Authority, message: NewMessage) -> Result<StoredMessage, StoreError> {
+async fn write(
+    tx: &mut Tx,
+    now: i64,
+    rows: Expr,
+    authority: &Authority,
+    message: NewMessage,
+) -> Result<StoredMessage, StoreError> {
     let mut select = Query::select()
         .columns(["id", "user_id", "chat", "current_message_id"].map(|column| ("chat", column)))
         .from("chat")
@@ -50,7 +56,12 @@ async fn write(tx: &mut Tx, now: i64, rows: Expr, authority: &Authority, message
         .take();
     let found = tx.fetch_optional(select.lock_exclusive(), |row| {
         let document = ChatDocument::parse(row.text_opt("chat")?.as_deref())?;
-        Ok((ChatId::new(row.text("id")?), row.text_opt("user_id")?, document, row.text_opt("current_message_id")?))
+        Ok((
+            ChatId::new(row.text("id")?),
+            row.text_opt("user_id")?,
+            document,
+            row.text_opt("current_message_id")?,
+        ))
     });
     let (chat, owner, mut document, current) = found.await?.ok_or(StoreError::NotFound("chat"))?;
     let parent = match message.parent {
@@ -62,7 +73,8 @@ async fn write(tx: &mut Tx, now: i64, rows: Expr, authority: &Authority, message
         None => current.filter(|current| document.contains(current)).map(MessageId::new),
     };
     let id = message.id.unwrap_or_else(|| MessageId::new(Uuid::new_v4().to_string()));
-    let key = row_id(&chat, &id).ok_or_else(|| StoreError::Invalid("the message id is too long for its chat".to_owned()))?;
+    let key = row_id(&chat, &id)
+        .ok_or_else(|| StoreError::Invalid("the message id is too long for its chat".to_owned()))?;
     if document.contains(id.as_str()) {
         return Err(StoreError::Conflict(format!("message id `{id}`")));
     }
@@ -146,7 +158,7 @@ async fn insert(tx: &mut Tx, key: &str, message: &StoredMessage) -> Result<(), S
         message.updated_at.into(),
         absent(),
     ];
-    let columns = row::COLUMNS.into_iter().filter(|column| *column != "context_summary");
+    let columns = row::COLUMNS.into_iter().chain(["meta"]);
     let insert = Query::insert()
         .into_table("chat_message")
         .columns(columns)

@@ -5,7 +5,10 @@ use std::collections::HashSet;
 use innkeeper_model::authority::Authority;
 use innkeeper_model::chat_message::StoredMessage;
 use innkeeper_model::{ChatId, MessageId};
-use sea_query::{Alias, CommonTableExpression, Expr, ExprTrait, JoinType, Order, Query, SelectStatement, UnionType, WithClause};
+use sea_query::{
+    Alias, CommonTableExpression, Expr, ExprTrait, JoinType, Order, Query, SelectStatement, UnionType,
+    WithClause,
+};
 
 use super::row;
 use crate::authority::Access;
@@ -47,7 +50,11 @@ fn statement(backend: Backend, chat: &ChatId, leaf: Option<&MessageId>, rows: Ex
         .column(("chat_message", "parent_id"))
         .expr_as(Expr::cust("0"), "depth")
         .from("chat")
-        .join(JoinType::InnerJoin, "chat_message", Expr::col(("chat_message", "chat_id")).equals(("chat", "id")))
+        .join(
+            JoinType::InnerJoin,
+            "chat_message",
+            Expr::col(("chat_message", "chat_id")).equals(("chat", "id")),
+        )
         .and_where(rows)
         .and_where(Expr::col(("chat_message", "id")).eq(end))
         .take();
@@ -56,7 +63,12 @@ fn statement(backend: Backend, chat: &ChatId, leaf: Option<&MessageId>, rows: Ex
         .columns([("parent", "id"), ("parent", "parent_id")])
         .expr_as(Expr::col(("branch", "depth")).add(Expr::cust("1")), "depth")
         .from("branch")
-        .join_as(JoinType::InnerJoin, "chat_message", Alias::new("parent"), Expr::col(("parent", "id")).eq(parent))
+        .join_as(
+            JoinType::InnerJoin,
+            "chat_message",
+            Alias::new("parent"),
+            Expr::col(("parent", "id")).eq(parent),
+        )
         .and_where(Expr::col(("parent", "chat_id")).eq(chat.as_str()))
         .and_where(Expr::col(("branch", "depth")).lt(BRANCH_MAX.cast_signed() - 1))
         .take();

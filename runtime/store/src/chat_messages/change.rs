@@ -65,10 +65,12 @@ async fn write_both(
     key: &str,
     decide: impl FnOnce(&StoredMessage) -> Result<Values, StoreError> + Send,
 ) -> Result<StoredMessage, StoreError> {
-    let mut chat = Query::select().columns([("chat", "id"), ("chat", "chat")]).from("chat").and_where(rows).take();
+    let mut chat =
+        Query::select().columns([("chat", "id"), ("chat", "chat")]).from("chat").and_where(rows).take();
     let document = tx.fetch_optional(chat.lock_exclusive(), |row| row.text_opt("chat")).await?;
     let document = document.ok_or(StoreError::NotFound("message"))?;
-    let mut message = Query::select().columns(row::COLUMNS).from("chat_message").and_where(Expr::col("id").eq(key)).take();
+    let mut message =
+        Query::select().columns(row::COLUMNS).from("chat_message").and_where(Expr::col("id").eq(key)).take();
     let message = tx.fetch_optional(&mut message, row::read).await?.ok_or(StoreError::NotFound("message"))?;
     let values = decide(&message)?;
     let mut document = ChatDocument::parse(document.as_deref())?;
@@ -96,7 +98,11 @@ async fn write_row(
     values: Values,
 ) -> Result<StoredMessage, StoreError> {
     let backend = tx.backend();
-    let mut update = Query::update().table("chat_message").value("updated_at", now).and_where(Expr::col("id").eq(key)).take();
+    let mut update = Query::update()
+        .table("chat_message")
+        .value("updated_at", now)
+        .and_where(Expr::col("id").eq(key))
+        .take();
     message.updated_at = now;
     if let Some(content) = values.content {
         update.value("content", json(backend, Value::from(content.as_str()).to_string()));

@@ -47,12 +47,20 @@ fn fold(message: &StoredMessage, events: &[WireEvent]) -> Values {
                 embeds.extend(items(data, "embeds"));
             }
             // Those that have a type are about running code, and upstream does not keep them.
-            "source" | "citation" if data.get("type").is_none_or(Value::is_null) => list(&mut lists, "sources", message).push(data),
+            "source" | "citation" if data.get("type").is_none_or(Value::is_null) => {
+                list(&mut lists, "sources", message).push(data)
+            }
             _ => {}
         }
     }
-    let documents = lists.into_iter().filter_map(|(column, list)| Some((column, Value::Array(list?)))).collect();
-    Values { content: content.map(|content| clean(&content).into_owned()), done: None, documents, original_content: None }
+    let documents =
+        lists.into_iter().filter_map(|(column, list)| Some((column, Value::Array(list?)))).collect();
+    Values {
+        content: content.map(|content| clean(&content).into_owned()),
+        done: None,
+        documents,
+        original_content: None,
+    }
 }
 
 /// The list of a column as it is so far.
@@ -68,7 +76,9 @@ fn list<'a>(
         "embeds" => (&mut embeds.1, &message.embeds),
         _ => (&mut sources.1, &message.sources),
     };
-    list.get_or_insert_with(|| stored.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default())
+    list.get_or_insert_with(|| {
+        stored.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
+    })
 }
 
 fn text(data: &Value) -> &str {

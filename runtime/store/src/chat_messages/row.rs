@@ -9,10 +9,26 @@ use crate::error::StoreError;
 use crate::names::version;
 use crate::pool::Row;
 
-/// All columns of the table.
-pub(super) const COLUMNS: [&str; 19] = [
-    "id", "chat_id", "user_id", "role", "parent_id", "content", "output", "model_id", "files", "sources", "embeds", "done",
-    "status_history", "error", "usage", "created_at", "updated_at", "context_summary", "meta",
+/// The columns that are given out. `meta` and `context_summary` are not: they hold what upstream keeps for the author
+/// alone, and a chat may have several readers.
+pub(super) const COLUMNS: [&str; 17] = [
+    "id",
+    "chat_id",
+    "user_id",
+    "role",
+    "parent_id",
+    "content",
+    "output",
+    "model_id",
+    "files",
+    "sources",
+    "embeds",
+    "done",
+    "status_history",
+    "error",
+    "usage",
+    "created_at",
+    "updated_at",
 ];
 
 pub(super) fn read(row: &Row<'_>) -> Result<StoredMessage, StoreError> {
@@ -21,14 +37,11 @@ pub(super) fn read(row: &Row<'_>) -> Result<StoredMessage, StoreError> {
     let id = key.strip_prefix(&chat).and_then(|rest| rest.strip_prefix('-')).unwrap_or(&key).to_owned();
     let (content, parts) = content(row.json("content")?);
     let mut extra = Map::new();
-    let others = [("output", row.json("output")?), ("meta", row.json("meta")?), ("content", parts)];
+    let others = [("output", row.json("output")?), ("content", parts)];
     for (name, value) in others {
         if !value.is_null() {
             extra.insert(name.to_owned(), value);
         }
-    }
-    if let Some(summary) = row.text_opt("context_summary")? {
-        extra.insert("context_summary".to_owned(), Value::String(summary));
     }
     Ok(versioned(StoredMessage {
         id: MessageId::new(id),
@@ -55,7 +68,15 @@ pub(super) fn read(row: &Row<'_>) -> Result<StoredMessage, StoreError> {
 /// The message with a version made from all that a change can change; upstream's table has no column for one.
 pub(super) fn versioned(mut message: StoredMessage) -> StoredMessage {
     let usage = message.usage.as_ref().map(|usage| usage_json(usage).to_string());
-    let texts = [&message.files, &message.sources, &message.embeds, &message.status_history, &message.error, &message.extra, &usage];
+    let texts = [
+        &message.files,
+        &message.sources,
+        &message.embeds,
+        &message.status_history,
+        &message.error,
+        &message.extra,
+        &usage,
+    ];
     let mut parts: Vec<&[u8]> = vec![message.content.as_bytes()];
     parts.extend(texts.map(|text| text.as_deref().unwrap_or_default().as_bytes()));
     let done = [u8::from(message.done)];
@@ -71,7 +92,9 @@ pub(super) fn usage_json(usage: &Usage) -> Value {
     fields.insert("prompt_tokens".to_owned(), usage.prompt_tokens.into());
     fields.insert("completion_tokens".to_owned(), usage.completion_tokens.into());
     fields.insert("total_tokens".to_owned(), usage.total_tokens.into());
-    if let Some(Value::Object(extra)) = usage.extra.as_deref().and_then(|extra| serde_json::from_str(extra).ok()) {
+    if let Some(Value::Object(extra)) =
+        usage.extra.as_deref().and_then(|extra| serde_json::from_str(extra).ok())
+    {
         for (name, value) in extra {
             fields.entry(name).or_insert(value);
         }
@@ -125,18 +148,23 @@ mod tests {
 
     #[test]
     fn usage_keeps_other_figures() {
-        let stored = json!({"prompt_tokens": 12, "completion_tokens": 34, "total_tokens": 46, "input_tokens": 12});
+        let stored =
+            json!({"prompt_tokens": 12, "completion_tokens": 34, "total_tokens": 46, "input_tokens": 12});
         let read = usage(stored).unwrap();
         assert_eq!((read.prompt_tokens, read.completion_tokens, read.total_tokens), (12, 34, 46));
         assert_eq!(read.extra.as_deref(), Some(r#"{"input_tokens":12}"#));
-        assert_eq!(usage_json(&read).to_string(), r#"{"prompt_tokens":12,"completion_tokens":34,"total_tokens":46,"input_tokens":12}"#);
+        assert_eq!(
+            usage_json(&read).to_string(),
+            r#"{"prompt_tokens":12,"completion_tokens":34,"total_tokens":46,"input_tokens":12}"#
+        );
         assert_eq!(usage(json!({"input_tokens": 1, "output_tokens": 2})).unwrap().total_tokens, 3);
         assert_eq!(usage(Value::Null), None);
     }
 
     #[test]
     fn parts_keep_their_texts() {
-        let parts = json!([{"type": "text", "text": "a"}, {"type": "image_url"}, {"type": "text", "text": "b"}]);
+        let parts =
+            json!([{"type": "text", "text": "a"}, {"type": "image_url"}, {"type": "text", "text": "b"}]);
         assert_eq!(content(parts.clone()), ("a\nb".to_owned(), parts));
         assert_eq!(content(json!("a")), ("a".to_owned(), Value::Null));
     }

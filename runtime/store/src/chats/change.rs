@@ -14,7 +14,12 @@ use crate::transaction;
 /// Most tags of a chat.
 const TAGS_MAX: usize = 100;
 
-pub(super) async fn update(store: &Store, rows: Expr, change: &ChatUpdate, version: &str) -> Result<Chat, StoreError> {
+pub(super) async fn update(
+    store: &Store,
+    rows: Expr,
+    change: &ChatUpdate,
+    version: &str,
+) -> Result<Chat, StoreError> {
     let tags = change.tags.as_deref().map(tag_ids).transpose()?;
     let mut tx = store.db().begin().await?;
     let outcome = write(&mut tx, store.now(), rows, change, tags, version).await;
@@ -80,14 +85,19 @@ fn flags(update: &mut UpdateStatement, chat: &mut Chat, change: &ChatUpdate) {
 /// Tags as (id, name), ids as upstream makes them, each once.
 fn tag_ids(names: &[String]) -> Result<Vec<(String, String)>, StoreError> {
     if names.len() > TAGS_MAX {
-        return Err(StoreError::Invalid(format!("{} tags were given; a chat has at most {TAGS_MAX}", names.len())));
+        return Err(StoreError::Invalid(format!(
+            "{} tags were given; a chat has at most {TAGS_MAX}",
+            names.len()
+        )));
     }
     let mut tags: Vec<(String, String)> = Vec::new();
     for name in names {
         let name = clean(name).trim().to_owned();
         let id = name.replace(' ', "_").to_lowercase();
         if id.is_empty() || id.len() > 255 || name.chars().any(char::is_control) {
-            return Err(StoreError::Invalid("a tag needs 1 to 255 bytes without control characters".to_owned()));
+            return Err(StoreError::Invalid(
+                "a tag needs 1 to 255 bytes without control characters".to_owned(),
+            ));
         }
         if tags.iter().all(|(known, _)| *known != id) {
             tags.push((id, name));
@@ -119,7 +129,10 @@ mod tests {
     #[test]
     fn tags_get_upstreams_ids_once() {
         let tags = tag_ids(&["Small Talk".to_owned(), " small talk ".to_owned(), "Ä".to_owned()]).unwrap();
-        assert_eq!(tags, [("small_talk".to_owned(), "Small Talk".to_owned()), ("ä".to_owned(), "Ä".to_owned())]);
+        assert_eq!(
+            tags,
+            [("small_talk".to_owned(), "Small Talk".to_owned()), ("ä".to_owned(), "Ä".to_owned())]
+        );
         for bad in ["", " ", "a\nb", &"x".repeat(256)] {
             assert!(tag_ids(&[bad.to_owned()]).is_err(), "{bad:?}");
         }

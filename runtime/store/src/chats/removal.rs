@@ -16,7 +16,9 @@ pub(super) async fn delete_one(store: &Store, rows: Expr) -> Result<bool, StoreE
 
 async fn delete_found(tx: &mut Tx, rows: Expr) -> Result<bool, StoreError> {
     let mut select = Query::select().column(("chat", "id")).from("chat").and_where(rows).take();
-    let Some(id) = tx.fetch_optional(select.lock_exclusive(), |row| row.text("id")).await? else { return Ok(false) };
+    let Some(id) = tx.fetch_optional(select.lock_exclusive(), |row| row.text("id")).await? else {
+        return Ok(false);
+    };
     delete_chats(tx, || Expr::col("id").eq(id.as_str())).await?;
     Ok(true)
 }
@@ -24,7 +26,13 @@ async fn delete_found(tx: &mut Tx, rows: Expr) -> Result<bool, StoreError> {
 /// Deletes the rows of `chat` for which `which` holds, and what belongs to them.
 pub(crate) async fn delete_chats(tx: &mut Tx, which: impl Fn() -> Expr) -> Result<(), StoreError> {
     let chats = || Query::select().column("id").from("chat").and_where(which()).take();
-    let shares = |column| Query::select().column(column).from("shared_chat").and_where(Expr::col("chat_id").in_subquery(chats())).take();
+    let shares = |column| {
+        Query::select()
+            .column(column)
+            .from("shared_chat")
+            .and_where(Expr::col("chat_id").in_subquery(chats()))
+            .take()
+    };
     let grants = Query::delete()
         .from_table("access_grant")
         .and_where(Expr::col("resource_type").eq("shared_chat"))

@@ -15,14 +15,17 @@ pub(super) fn classify(backend: Backend, error: sqlx::Error) -> StoreError {
             let constraint = database.constraint().map(ToOwned::to_owned);
             let message = database.message().to_owned();
             let unique = database.is_unique_violation();
-            let mysql = database.try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>().map(|error| error.number());
+            let mysql =
+                database.try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>().map(|error| error.number());
             let sorted = match backend {
                 Backend::Sqlite => sqlite(&code, &message),
                 Backend::Postgres => postgres(&code, &message),
                 Backend::MySql => mysql.and_then(|number| self::mysql(number, &message)),
             };
             if unique {
-                return StoreError::Conflict(constraint.map_or_else(|| "a key".to_owned(), |name| format!("key `{name}`")));
+                return StoreError::Conflict(
+                    constraint.map_or_else(|| "a key".to_owned(), |name| format!("key `{name}`")),
+                );
             }
             sorted.unwrap_or_else(|| StoreError::Backend {
                 backend,
@@ -32,8 +35,12 @@ pub(super) fn classify(backend: Backend, error: sqlx::Error) -> StoreError {
             })
         }
         sqlx::Error::PoolTimedOut => StoreError::Busy("all connections are in use"),
-        sqlx::Error::PoolClosed => StoreError::Unreachable { backend, reason: "the pool is closed".to_owned() },
-        sqlx::Error::WorkerCrashed => StoreError::Unreachable { backend, reason: "the connection ended".to_owned() },
+        sqlx::Error::PoolClosed => {
+            StoreError::Unreachable { backend, reason: "the pool is closed".to_owned() }
+        }
+        sqlx::Error::WorkerCrashed => {
+            StoreError::Unreachable { backend, reason: "the connection ended".to_owned() }
+        }
         sqlx::Error::Io(io) if io.kind() == ErrorKind::StorageFull => StoreError::Full,
         sqlx::Error::Io(io) => StoreError::Unreachable { backend, reason: io.to_string() },
         sqlx::Error::Tls(reason) => StoreError::Unreachable { backend, reason: format!("TLS: {reason}") },
@@ -74,6 +81,11 @@ fn postgres(code: &str, message: &str) -> Option<StoreError> {
         "53100" => StoreError::Full,
         "55P03" | "40001" | "40P01" => StoreError::Busy("another transaction holds a lock"),
         "53300" => StoreError::Busy("the server has too many connections"),
+        "0A000" if message.contains("cached plan") => StoreError::Busy("a table was changed at this moment"),
+        "22021" | "22P05" => StoreError::Invalid("a text holds a character that cannot be stored".to_owned()),
+        "22001" | "22003" => {
+            StoreError::Invalid("a value is too long or too large for its column".to_owned())
+        }
         "57014" => StoreError::Timeout,
         "57P01" | "57P02" | "57P03" => {
             StoreError::Unreachable { backend: Backend::Postgres, reason: message.to_owned() }
@@ -100,6 +112,7 @@ fn mysql(number: u16, message: &str) -> Option<StoreError> {
         1044 | 1045 | 1049 | 1142 | 1053 | 1927 => {
             StoreError::Unreachable { backend: Backend::MySql, reason: message.to_owned() }
         }
+        1366 => StoreError::Invalid("a text holds a character that cannot be stored".to_owned()),
         1406 | 1264 => StoreError::Invalid("a value is too long or too large for its column".to_owned()),
         _ => return None,
     })
@@ -112,10 +125,18 @@ mod tests {
     #[test]
     fn codes_become_what_a_caller_can_do() {
         assert!(matches!(sqlite("5", "database is locked"), Some(StoreError::Busy(_))));
-        assert!(matches!(sqlite("517", "database is locked"), Some(StoreError::Busy(_))), "SQLITE_BUSY_SNAPSHOT");
-        assert!(matches!(sqlite("1032", "attempt to write a readonly database"), Some(StoreError::ReadOnly(_))));
+        assert!(
+            matches!(sqlite("517", "database is locked"), Some(StoreError::Busy(_))),
+            "SQLITE_BUSY_SNAPSHOT"
+        );
+        assert!(matches!(
+            sqlite("1032", "attempt to write a readonly database"),
+            Some(StoreError::ReadOnly(_))
+        ));
         assert!(matches!(sqlite("13", "database or disk is full"), Some(StoreError::Full)));
-        assert!(matches!(sqlite("1", "no such table: chat"), Some(StoreError::SchemaMissing(what)) if what == "table: chat"));
+        assert!(
+            matches!(sqlite("1", "no such table: chat"), Some(StoreError::SchemaMissing(what)) if what == "table: chat")
+        );
         assert!(sqlite("1", "near \"x\": syntax error").is_none());
         assert!(matches!(postgres("53100", ""), Some(StoreError::Full)));
         assert!(matches!(postgres("25006", ""), Some(StoreError::ReadOnly(_))));

@@ -26,7 +26,8 @@ pub(super) async fn record(store: &Store, receipts: &[Receipt]) -> Result<(), St
 }
 
 async fn write(store: &Store, tx: &mut Tx, receipts: &[Receipt]) -> Result<numbers::Taken, StoreError> {
-    let count = i64::try_from(receipts.len()).map_err(|_| StoreError::Invalid("too many receipts".to_owned()))?;
+    let count =
+        i64::try_from(receipts.len()).map_err(|_| StoreError::Invalid("too many receipts".to_owned()))?;
     let pseudonyms = pseudonyms(tx, receipts).await?;
     let taken = numbers::take(store, tx, count).await?;
     let mut sequence = taken.first;
@@ -34,13 +35,25 @@ async fn write(store: &Store, tx: &mut Tx, receipts: &[Receipt]) -> Result<numbe
         let mut insert = Query::insert()
             .into_table("innkeeper_invocation")
             .columns([
-                "sequence", "id", "turn", "parent", "plugin_id", "revision", "export", "pseudonym", "started_at", "outcome",
-                "document", "background",
+                "sequence",
+                "id",
+                "turn",
+                "parent",
+                "plugin_id",
+                "revision",
+                "export",
+                "pseudonym",
+                "started_at",
+                "outcome",
+                "document",
+                "background",
             ])
             .take();
         for receipt in group {
             let pseudonym = receipt.user.as_ref().and_then(|user| pseudonyms.get(user));
-            insert.values(values(sequence, receipt, pseudonym)?).map_err(|error| StoreError::Invalid(error.to_string()))?;
+            insert
+                .values(values(sequence, receipt, pseudonym)?)
+                .map_err(|error| StoreError::Invalid(error.to_string()))?;
             sequence = sequence.saturating_add(1);
         }
         // A call has one receipt; the first one holds.
@@ -54,7 +67,8 @@ fn values(sequence: i64, receipt: &Receipt, pseudonym: Option<&String>) -> Resul
     let text = |error: serde_json::Error| StoreError::Invalid(error.to_string());
     let background = receipt.background.as_ref().map(serde_json::to_string).transpose().map_err(text)?;
     // The document never says who it was.
-    let document = serde_json::to_string(&Receipt { user: None, background: None, ..receipt.clone() }).map_err(text)?;
+    let document =
+        serde_json::to_string(&Receipt { user: None, background: None, ..receipt.clone() }).map_err(text)?;
     let plugin: &PluginId = &receipt.plugin;
     Ok([
         sequence.into(),
@@ -79,15 +93,19 @@ fn cut(text: &str, max: usize) -> String {
 
 /// The pseudonyms of all people in the receipts, made where they are missing; three statements at most.
 async fn pseudonyms(tx: &mut Tx, receipts: &[Receipt]) -> Result<BTreeMap<UserId, String>, StoreError> {
-    let people: BTreeSet<&UserId> =
-        receipts.iter().filter_map(|receipt| receipt.user.as_ref()).filter(|user| can_name(user.as_str())).collect();
+    let people: BTreeSet<&UserId> = receipts
+        .iter()
+        .filter_map(|receipt| receipt.user.as_ref())
+        .filter(|user| can_name(user.as_str()))
+        .collect();
     let mut known = lookup(tx, &people).await?;
     let missing: Vec<&UserId> = people.iter().copied().filter(|user| !known.contains_key(*user)).collect();
     if missing.is_empty() {
         return Ok(known);
     }
     for group in missing.chunks(GROUP) {
-        let mut insert = Query::insert().into_table("innkeeper_pseudonym").columns(["user_id", "pseudonym"]).take();
+        let mut insert =
+            Query::insert().into_table("innkeeper_pseudonym").columns(["user_id", "pseudonym"]).take();
         for user in group {
             let values = [user.as_str().into(), Uuid::new_v4().simple().to_string().into()];
             insert.values(values).map_err(|error| StoreError::Invalid(error.to_string()))?;
@@ -109,7 +127,9 @@ async fn lookup(tx: &mut Tx, people: &BTreeSet<&UserId>) -> Result<BTreeMap<User
             .from("innkeeper_pseudonym")
             .and_where(Expr::col("user_id").is_in(group.iter().copied()))
             .take();
-        let found = tx.fetch_all(&mut select, GROUP as u64, |row| Ok((UserId::new(row.text("user_id")?), row.text("pseudonym")?)));
+        let found = tx.fetch_all(&mut select, GROUP as u64, |row| {
+            Ok((UserId::new(row.text("user_id")?), row.text("pseudonym")?))
+        });
         known.extend(found.await?);
     }
     Ok(known)

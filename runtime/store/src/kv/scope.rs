@@ -24,7 +24,11 @@ impl Place {
             KvScope::User(plugin, user) => (plugin, "user", user.as_str()),
             KvScope::Turn(plugin, turn) => (plugin, "turn", turn.as_str()),
             KvScope::Shared(plugin) => {
-                return Ok(Self { plugin: plugin.as_str().to_owned(), scope: "shared", subject: String::new() });
+                return Ok(Self {
+                    plugin: plugin.as_str().to_owned(),
+                    scope: "shared",
+                    subject: String::new(),
+                });
             }
         };
         if !can_name(subject) {
@@ -49,7 +53,8 @@ impl Place {
 
 /// An entry and its scope.
 pub(super) fn same_scope() -> Expr {
-    let same = |column: &'static str| Expr::col(("innkeeper_kv", column)).equals(("innkeeper_kv_scope", column));
+    let same =
+        |column: &'static str| Expr::col(("innkeeper_kv", column)).equals(("innkeeper_kv_scope", column));
     same("plugin_id").and(same("scope")).and(same("subject"))
 }
 
@@ -62,7 +67,10 @@ pub(super) fn checked_key(key: &str) -> Result<(), StoreError> {
 
 pub(super) fn checked_value(value: &[u8]) -> Result<(), StoreError> {
     if value.len() > VALUE_MAX {
-        return Err(StoreError::Invalid(format!("a value has {} bytes; at most {VALUE_MAX} are possible", value.len())));
+        return Err(StoreError::Invalid(format!(
+            "a value has {} bytes; at most {VALUE_MAX} are possible",
+            value.len()
+        )));
     }
     Ok(())
 }
@@ -71,7 +79,9 @@ pub(super) fn checked_value(value: &[u8]) -> Result<(), StoreError> {
 pub(super) fn expiry(now: i64, ttl: Option<u64>) -> Result<Option<i64>, StoreError> {
     match ttl {
         None => Ok(None),
-        Some(0) => Err(StoreError::Invalid("a time to live of 0 seconds keeps nothing; leave it out to keep for good".to_owned())),
+        Some(0) => Err(StoreError::Invalid(
+            "a time to live of 0 seconds keeps nothing; leave it out to keep for good".to_owned(),
+        )),
         Some(ttl) => Ok(Some(now.saturating_add(i64::try_from(ttl).unwrap_or(i64::MAX)))),
     }
 }

@@ -150,7 +150,8 @@ pub(super) async fn forget(tx: &mut Tx, place: &Place) -> Result<u64, StoreError
 async fn find(tx: &mut Tx, place: &Place, key: &str, now: i64) -> Result<Option<Found>, StoreError> {
     let (scope, entry) = ("innkeeper_kv_scope", "innkeeper_kv");
     let length = || Expr::expr(Func::cust("length").arg(Expr::col((entry, "value"))));
-    let short = Expr::case(length().lte(COUNTER_MAX as i64), Expr::col((entry, "value"))).finally(Expr::null());
+    let short =
+        Expr::case(length().lte(COUNTER_MAX as i64), Expr::col((entry, "value"))).finally(Expr::null());
     let mut select = Query::select()
         .columns(["entries", "bytes", "sequence"].map(|column| (scope, column)))
         .expr_as(Expr::col((scope, "expires_at")), "scope_expires_at")
@@ -169,12 +170,18 @@ async fn find(tx: &mut Tx, place: &Place, key: &str, now: i64) -> Result<Option<
         let length = row.int_opt("value_length")?;
         let short = row.bytes_opt("short_value")?;
         Ok(Found {
-            usage: Usage { entries: row.int("entries")?, bytes: row.int("bytes")?, sequence: row.int("sequence")? },
+            usage: Usage {
+                entries: row.int("entries")?,
+                bytes: row.int("bytes")?,
+                sequence: row.int("sequence")?,
+            },
             scope_expired: expired(row.int_opt("scope_expires_at")?),
             counted: length.map(|length| length.saturating_add(key.len() as i64)),
-            current: version
-                .filter(|_| !expired(expires_at))
-                .map(|version| Current { version: version.cast_unsigned(), expires_at, short }),
+            current: version.filter(|_| !expired(expires_at)).map(|version| Current {
+                version: version.cast_unsigned(),
+                expires_at,
+                short,
+            }),
         })
     })
     .await
@@ -204,7 +211,12 @@ async fn put(tx: &mut Tx, place: &Place, key: &str, write: Write, version: i64) 
     Ok(())
 }
 
-async fn store_usage(tx: &mut Tx, place: &Place, usage: Usage, expires_at: Option<i64>) -> Result<(), StoreError> {
+async fn store_usage(
+    tx: &mut Tx,
+    place: &Place,
+    usage: Usage,
+    expires_at: Option<i64>,
+) -> Result<(), StoreError> {
     let update = Query::update()
         .table("innkeeper_kv_scope")
         .values([
@@ -267,7 +279,11 @@ impl Usage {
     }
 
     fn without(self, size: i64) -> Self {
-        Self { entries: Ord::max(self.entries.saturating_sub(1), 0), bytes: Ord::max(self.bytes.saturating_sub(size), 0), ..self }
+        Self {
+            entries: Ord::max(self.entries.saturating_sub(1), 0),
+            bytes: Ord::max(self.bytes.saturating_sub(size), 0),
+            ..self
+        }
     }
 
     fn fits(self, quota: &KvQuota) -> bool {

@@ -53,7 +53,8 @@ impl Progress {
     }
 
     fn from_number(number: i64) -> Self {
-        let (direction, number) = if number >= 0 { (Direction::Up, number) } else { (Direction::Down, -1 - number) };
+        let (direction, number) =
+            if number >= 0 { (Direction::Up, number) } else { (Direction::Down, -1 - number) };
         Self { direction, done: usize::try_from(number / 2).unwrap_or(0), in_doubt: number % 2 == 1 }
     }
 }
@@ -71,7 +72,10 @@ pub(super) async fn read(session: &mut Session) -> Result<Vec<Applied>, StoreErr
         return Ok(Vec::new());
     }
     let select = Query::select()
-        .columns(["stream", "version", "name", "checksum", "oldest_program", "program", "applied_at", "progress"].map(Alias::new))
+        .columns(
+            ["stream", "version", "name", "checksum", "oldest_program", "program", "applied_at", "progress"]
+                .map(Alias::new),
+        )
         .from(Alias::new(TABLE))
         .order_by(Alias::new("stream"), Order::Asc)
         .order_by(Alias::new("version"), Order::Asc)
@@ -124,7 +128,10 @@ pub(super) async fn add(
     ];
     let insert = Query::insert()
         .into_table(Alias::new(TABLE))
-        .columns(["stream", "version", "name", "checksum", "oldest_program", "program", "applied_at", "progress"].map(Alias::new))
+        .columns(
+            ["stream", "version", "name", "checksum", "oldest_program", "program", "applied_at", "progress"]
+                .map(Alias::new),
+        )
         .values(values)
         .map_err(|error| StoreError::Invalid(error.to_string()))?
         .to_owned();

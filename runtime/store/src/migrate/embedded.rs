@@ -11,10 +11,24 @@ macro_rules! scripts {
     ($backend:literal, $stream:literal, $file:literal) => {
         Scripts {
             up: Cow::Borrowed(include_str!(concat!(
-                env!("CARGO_MANIFEST_DIR"), "/../../migrations/", $backend, "/", $stream, "/", $file, ".up.sql"
+                env!("CARGO_MANIFEST_DIR"),
+                "/../../migrations/",
+                $backend,
+                "/",
+                $stream,
+                "/",
+                $file,
+                ".up.sql"
             ))),
             down: Some(Cow::Borrowed(include_str!(concat!(
-                env!("CARGO_MANIFEST_DIR"), "/../../migrations/", $backend, "/", $stream, "/", $file, ".down.sql"
+                env!("CARGO_MANIFEST_DIR"),
+                "/../../migrations/",
+                $backend,
+                "/",
+                $stream,
+                "/",
+                $file,
+                ".down.sql"
             )))),
         }
     };

@@ -79,7 +79,12 @@ impl MigrationSet {
         }
     }
 
-    async fn plan_in(&self, session: &mut Session, direction: Direction, target: Target) -> Result<Plan, StoreError> {
+    async fn plan_in(
+        &self,
+        session: &mut Session,
+        direction: Direction,
+        target: Target,
+    ) -> Result<Plan, StoreError> {
         let Current { owner, applied } = look(session).await?;
         self.decide(session.backend(), owner, &applied, direction, target)
     }
@@ -150,16 +155,20 @@ impl MigrationSet {
     ) -> Result<(), StoreError> {
         // The lock should make this a formality.
         let applied = bookkeeping::read(session).await?;
-        let there = applied.iter().any(|row| row.stream == step.stream.as_str() && row.version == step.version);
+        let there =
+            applied.iter().any(|row| row.stream == step.stream.as_str() && row.version == step.version);
         if there == (step.direction == Direction::Up) {
             return Ok(());
         }
         let before = dangling(session).await?;
-        for (index, statement) in statements(session.backend(), migration, step.direction).iter().enumerate() {
+        for (index, statement) in statements(session.backend(), migration, step.direction).iter().enumerate()
+        {
             session.command(statement).await.map_err(|error| failed(migration, index, error))?;
         }
         match step.direction {
-            Direction::Up => bookkeeping::add(session, migration, &self.program, clock.seconds(), None).await?,
+            Direction::Up => {
+                bookkeeping::add(session, migration, &self.program, clock.seconds(), None).await?
+            }
             Direction::Down => bookkeeping::remove(session, migration).await?,
         }
         if dangling(session).await? > before {
@@ -188,7 +197,9 @@ impl MigrationSet {
         }
         let mut in_doubt = step.resume.is_some_and(|progress| progress.in_doubt);
         let first = step.resume.map_or(0, |progress| progress.done);
-        for (index, statement) in statements(Backend::MySql, migration, direction).iter().enumerate().skip(first) {
+        for (index, statement) in
+            statements(Backend::MySql, migration, direction).iter().enumerate().skip(first)
+        {
             if let Err(error) = session.command(statement).await
                 && !(in_doubt && already_done(&error))
             {
@@ -253,5 +264,6 @@ fn failed(migration: &Migration, index: usize, error: StoreError) -> StoreError 
     if error.is_transient() {
         return error;
     }
-    MigrateError::Failed { migration: migration.label(), statement: index + 1, source: Box::new(error) }.into()
+    MigrateError::Failed { migration: migration.label(), statement: index + 1, source: Box::new(error) }
+        .into()
 }

@@ -39,7 +39,8 @@ pub(super) async fn owner(session: &mut Session, applied: &[Applied]) -> Result<
             Some(table) => Owner::Other(table.clone()),
         });
     }
-    let select = Query::select().column(Alias::new("version_num")).from(Alias::new("alembic_version")).to_owned();
+    let select =
+        Query::select().column(Alias::new("version_num")).from(Alias::new("alembic_version")).to_owned();
     let revision = session.rows(&select, |row| row.text("version_num")).await?.join(",");
     if ours && (revision.is_empty() || revision == OUR_REVISION) {
         return Ok(Owner::Innkeeper);
@@ -65,7 +66,9 @@ pub(super) async fn tables(session: &mut Session) -> Result<Vec<String>, StoreEr
             .from(Alias::new("pg_class"))
             .and_where(Expr::cust("relkind IN ('r', 'p') AND relnamespace = current_schema()::regnamespace"))
             // Tables of extensions are nobody's data.
-            .and_where(Expr::cust("NOT EXISTS (SELECT 1 FROM pg_depend d WHERE d.objid = pg_class.oid AND d.deptype = 'e')")),
+            .and_where(Expr::cust(
+                "NOT EXISTS (SELECT 1 FROM pg_depend d WHERE d.objid = pg_class.oid AND d.deptype = 'e')",
+            )),
         Backend::MySql => select
             .expr_as(Expr::cust("table_name"), name.clone())
             .from((Alias::new("information_schema"), Alias::new("tables")))

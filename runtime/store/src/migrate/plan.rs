@@ -1,10 +1,10 @@
 //! What a run would do: decided from what was run before, without touching the database.
 
+use super::Target;
 use super::bookkeeping::{Applied, Progress};
 use super::error::MigrateError;
 use super::owner::Owner;
 use super::set::{Migration, MigrationSet, Stream, label};
-use super::Target;
 use crate::error::StoreError;
 use crate::pool::Backend;
 
@@ -115,12 +115,20 @@ impl MigrationSet {
     }
 
     /// What has not been run of a stream, up to a version.
-    pub(super) fn missing<'a>(&'a self, applied: &'a [Applied], stream: Stream) -> impl Iterator<Item = &'a Migration> {
+    pub(super) fn missing<'a>(
+        &'a self,
+        applied: &'a [Applied],
+        stream: Stream,
+    ) -> impl Iterator<Item = &'a Migration> {
         self.of(stream).filter(move |migration| find(applied, migration).is_none())
     }
 
     fn up(&self, plan: &mut Plan, applied: &[Applied], stream: Stream, version: i64) {
-        let newest = applied.iter().filter(|applied| applied.stream == stream.as_str()).map(|applied| applied.version).max();
+        let newest = applied
+            .iter()
+            .filter(|applied| applied.stream == stream.as_str())
+            .map(|applied| applied.version)
+            .max();
         for migration in self.of(stream).filter(|migration| migration.version <= version) {
             match find(applied, migration).map(|applied| applied.progress) {
                 None => {
@@ -174,7 +182,9 @@ impl MigrationSet {
 }
 
 fn find<'a>(applied: &'a [Applied], migration: &Migration) -> Option<&'a Applied> {
-    applied.iter().find(|applied| applied.stream == migration.stream.as_str() && applied.version == migration.version)
+    applied
+        .iter()
+        .find(|applied| applied.stream == migration.stream.as_str() && applied.version == migration.version)
 }
 
 /// A version's numbers. What follows a `-` or `+` does not count.

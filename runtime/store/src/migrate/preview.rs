@@ -23,7 +23,8 @@ pub fn preview_sql(set: &MigrationSet, backend: Backend, plan: &Plan) -> String 
         };
         // Writing to a String cannot fail.
         let _ = writeln!(text, "\n-- {word} {}", migration.label());
-        for statement in script::statements(sql).iter().skip(step.resume.map_or(0, |progress| progress.done)) {
+        for statement in script::statements(sql).iter().skip(step.resume.map_or(0, |progress| progress.done))
+        {
             push(&mut text, statement);
         }
         let (table, stream, version) = (bookkeeping::TABLE, migration.stream, migration.version);
@@ -31,9 +32,14 @@ pub fn preview_sql(set: &MigrationSet, backend: Backend, plan: &Plan) -> String 
             Direction::Up => format!(
                 "INSERT INTO {table} (stream, version, name, checksum, oldest_program, program, applied_at) \
                  VALUES ('{stream}', {version}, '{}', '{}', '{}', '{}', 0)",
-                migration.name, migration.checksum(backend), migration.oldest_program, set.program
+                migration.name,
+                migration.checksum(backend),
+                migration.oldest_program,
+                set.program
             ),
-            Direction::Down => format!("DELETE FROM {table} WHERE stream = '{stream}' AND version = {version}"),
+            Direction::Down => {
+                format!("DELETE FROM {table} WHERE stream = '{stream}' AND version = {version}")
+            }
         };
         push(&mut text, &note);
     }

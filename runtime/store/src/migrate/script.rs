@@ -5,7 +5,8 @@
 pub(super) fn statements(script: &str) -> Vec<String> {
     let mut statements = Vec::new();
     let mut statement = String::new();
-    for line in script.lines().filter(|line| !line.trim_start().starts_with("--") && !line.trim().is_empty()) {
+    for line in script.lines().filter(|line| !line.trim_start().starts_with("--") && !line.trim().is_empty())
+    {
         if !statement.is_empty() {
             statement.push('\n');
         }

@@ -71,7 +71,8 @@ impl Session {
             Held::File { .. } => true,
             Held::Postgres { process } => {
                 let process = *process;
-                self.number(&lock::postgres_process()).await? == process && self.number(&lock::postgres_held()).await? > 0
+                self.number(&lock::postgres_process()).await? == process
+                    && self.number(&lock::postgres_held()).await? > 0
             }
             Held::MySql { name } => {
                 let held = lock::mysql_held(name);

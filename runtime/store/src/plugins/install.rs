@@ -26,16 +26,23 @@ const OWNED: [&str; 7] = [
 ];
 
 pub(super) async fn install(store: &Store, new: NewRevision) -> Result<InstalledPlugin, StoreError> {
-    if new.component.len() as u64 != new.size || blake3::hash(&new.component).to_hex().as_str() != new.digest {
+    if new.component.len() as u64 != new.size || blake3::hash(&new.component).to_hex().as_str() != new.digest
+    {
         return Err(StoreError::Invalid("digest and size are not those of the component".to_owned()));
     }
-    let manifest = serde_json::to_string(&new.manifest).map_err(|error| StoreError::Invalid(error.to_string()))?;
+    let manifest =
+        serde_json::to_string(&new.manifest).map_err(|error| StoreError::Invalid(error.to_string()))?;
     let mut tx = store.db().begin().await?;
     let outcome = write(&mut tx, store.now(), &new, manifest).await;
     transaction::end(tx, outcome).await
 }
 
-async fn write(tx: &mut Tx, now: i64, new: &NewRevision, manifest: String) -> Result<InstalledPlugin, StoreError> {
+async fn write(
+    tx: &mut Tx,
+    now: i64,
+    new: &NewRevision,
+    manifest: String,
+) -> Result<InstalledPlugin, StoreError> {
     let id = &new.manifest.id;
     let last = lock(tx, id).await?;
     let current = current(tx, id).await?;
@@ -84,16 +91,27 @@ async fn lock(tx: &mut Tx, id: &PluginId) -> Result<i64, StoreError> {
         .columns(["plugin_id", "last_revision"])
         .values([id.as_str().into(), 0_i64.into()])
         .map_err(|error| StoreError::Invalid(error.to_string()))?
-        .on_conflict(OnConflict::column("plugin_id").value("last_revision", Expr::col((table, "last_revision"))).to_owned())
+        .on_conflict(
+            OnConflict::column("plugin_id")
+                .value("last_revision", Expr::col((table, "last_revision")))
+                .to_owned(),
+        )
         .take();
     tx.execute(&insert).await?;
-    let mut select = Query::select().column("last_revision").from(table).and_where(Expr::col("plugin_id").eq(id.as_str())).take();
+    let mut select = Query::select()
+        .column("last_revision")
+        .from(table)
+        .and_where(Expr::col("plugin_id").eq(id.as_str()))
+        .take();
     Ok(tx.fetch_optional(&mut select, |row| row.int("last_revision")).await?.unwrap_or(0))
 }
 
 async fn current(tx: &mut Tx, id: &PluginId) -> Result<Option<i64>, StoreError> {
-    let mut select =
-        Query::select().column("revision").from("innkeeper_plugin").and_where(Expr::col("id").eq(id.as_str())).take();
+    let mut select = Query::select()
+        .column("revision")
+        .from("innkeeper_plugin")
+        .and_where(Expr::col("id").eq(id.as_str()))
+        .take();
     tx.fetch_optional(&mut select, |row| row.int("revision")).await
 }
 
@@ -110,14 +128,22 @@ async fn known(tx: &mut Tx, id: &PluginId, digest: &str) -> Result<Option<i64>, 
 async fn clear(tx: &mut Tx, id: &PluginId) -> Result<(), StoreError> {
     for table in OWNED {
         let column = if table == "innkeeper_plugin" { "id" } else { "plugin_id" };
-        tx.execute(&Query::delete().from_table(table).and_where(Expr::col(column).eq(id.as_str())).take()).await?;
+        tx.execute(&Query::delete().from_table(table).and_where(Expr::col(column).eq(id.as_str())).take())
+            .await?;
     }
     Ok(())
 }
 
-async fn make_revision(tx: &mut Tx, now: i64, revision: i64, new: &NewRevision, manifest: String) -> Result<(), StoreError> {
+async fn make_revision(
+    tx: &mut Tx,
+    now: i64,
+    revision: i64,
+    new: &NewRevision,
+    manifest: String,
+) -> Result<(), StoreError> {
     let id = new.manifest.id.as_str();
-    let size = i64::try_from(new.size).map_err(|_| StoreError::Invalid("the component is too large".to_owned()))?;
+    let size =
+        i64::try_from(new.size).map_err(|_| StoreError::Invalid("the component is too large".to_owned()))?;
     let update = Query::update()
         .table("innkeeper_plugin_sequence")
         .value("last_revision", revision)
@@ -127,7 +153,14 @@ async fn make_revision(tx: &mut Tx, now: i64, revision: i64, new: &NewRevision, 
     let insert = Query::insert()
         .into_table("innkeeper_plugin_revision")
         .columns(["plugin_id", "revision", "digest", "size", "manifest", "created_at"])
-        .values([id.into(), revision.into(), new.digest.as_str().into(), size.into(), manifest.into(), now.into()])
+        .values([
+            id.into(),
+            revision.into(),
+            new.digest.as_str().into(),
+            size.into(),
+            manifest.into(),
+            now.into(),
+        ])
         .map_err(|error| StoreError::Invalid(error.to_string()))?
         .take();
     tx.execute(&insert).await?;
@@ -146,7 +179,8 @@ async fn make_revision(tx: &mut Tx, now: i64, revision: i64, new: &NewRevision, 
 }
 
 async fn make_plugin(tx: &mut Tx, now: i64, id: &PluginId, revision: i64) -> Result<(), StoreError> {
-    let settings = serde_json::to_string(&PluginSettings::default()).map_err(|error| StoreError::Invalid(error.to_string()))?;
+    let settings = serde_json::to_string(&PluginSettings::default())
+        .map_err(|error| StoreError::Invalid(error.to_string()))?;
     let insert = Query::insert()
         .into_table("innkeeper_plugin")
         .columns(["id", "revision", "settings", "installed_at", "updated_at"])

@@ -28,7 +28,8 @@ pub(super) async fn get(db: &Db, id: &PluginId) -> Result<Option<InstalledPlugin
 
 /// As `get`, of what this transaction has written.
 pub(super) async fn get_in(tx: &mut Tx, id: &PluginId) -> Result<InstalledPlugin, StoreError> {
-    let plugin = tx.fetch_optional(&mut plugins(Some(id)), plugin).await?.ok_or(StoreError::NotFound("plugin"))?;
+    let plugin =
+        tx.fetch_optional(&mut plugins(Some(id)), plugin).await?.ok_or(StoreError::NotFound("plugin"))?;
     let grants = tx.fetch_all(&mut grants(Some(id)), PLUGINS_MAX, grant).await?;
     together(vec![plugin], grants).pop().ok_or(StoreError::NotFound("plugin"))
 }
@@ -47,11 +48,15 @@ pub(super) async fn component(db: &Db, id: &PluginId, revision: i64) -> Result<O
         .and_where(Expr::col((part, "revision")).eq(revision))
         .order_by((part, "position"), Order::Asc)
         .take();
-    let pieces = db.fetch_all(&mut select, PLUGINS_MAX, |row| Ok((row.bytes("bytes")?, row.text("digest")?))).await?;
+    let pieces =
+        db.fetch_all(&mut select, PLUGINS_MAX, |row| Ok((row.bytes("bytes")?, row.text("digest")?))).await?;
     let Some(digest) = pieces.first().map(|(_, digest)| digest.clone()) else { return Ok(None) };
     let component = pieces.into_iter().map(|(bytes, _)| bytes).collect::<Vec<_>>().concat();
     if blake3::hash(&component).to_hex().as_str() != digest {
-        return Err(StoreError::corrupt(format!("component of plugin `{id}`"), "its digest is not that of what was installed"));
+        return Err(StoreError::corrupt(
+            format!("component of plugin `{id}`"),
+            "its digest is not that of what was installed",
+        ));
     }
     Ok(Some(component))
 }
@@ -75,7 +80,8 @@ fn plugins(id: Option<&PluginId>) -> SelectStatement {
 }
 
 fn grants(id: Option<&PluginId>) -> SelectStatement {
-    let mut select = Query::select().columns(["plugin_id", "permission", "document"]).from("innkeeper_grant").take();
+    let mut select =
+        Query::select().columns(["plugin_id", "permission", "document"]).from("innkeeper_grant").take();
     if let Some(id) = id {
         select.and_where(Expr::col("plugin_id").eq(id.as_str()));
     }
@@ -106,7 +112,10 @@ fn document<T: DeserializeOwned>(row: &Row<'_>, column: &'static str) -> Result<
     serde_json::from_str(&row.text(column)?).map_err(|error| StoreError::corrupt(column, error))
 }
 
-fn together(mut plugins: Vec<InstalledPlugin>, grants: Vec<Option<(String, Permission, Grant)>>) -> Vec<InstalledPlugin> {
+fn together(
+    mut plugins: Vec<InstalledPlugin>,
+    grants: Vec<Option<(String, Permission, Grant)>>,
+) -> Vec<InstalledPlugin> {
     let mut by_plugin: HashMap<String, Grants> = HashMap::new();
     for (plugin, permission, grant) in grants.into_iter().flatten() {
         by_plugin.entry(plugin).or_default().0.insert(permission, grant);

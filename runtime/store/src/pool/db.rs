@@ -1,7 +1,7 @@
 //! Single statements: written once with sea-query, run on whichever backend there is.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use sea_query::{Alias, Expr, ExprTrait, SelectStatement, SimpleExpr};
@@ -24,6 +24,8 @@ const SHARE_TIMEOUT: Duration = Duration::from_secs(10);
 pub struct Db {
     pool: Pool,
     statements: Arc<AtomicU64>,
+    /// The revision of shared tables that may not be written, where that is so.
+    refused: Arc<RwLock<Option<String>>>,
     share: Option<Arc<Semaphore>>,
     budget: Option<Arc<RowBudget>>,
 }
@@ -31,7 +33,7 @@ pub struct Db {
 impl Db {
     /// The whole pool, without bounds.
     pub fn new(pool: Pool) -> Self {
-        Self { pool, statements: Arc::default(), share: None, budget: None }
+        Self { pool, statements: Arc::default(), refused: Arc::default(), share: None, budget: None }
     }
 
     /// The same database through a share of its connections.
@@ -63,7 +65,12 @@ impl Db {
     ///
     /// # Errors
     /// `RowLimit` and `ByteLimit` where the budget ends, and what a statement can meet.
-    pub async fn fetch_all<T, F>(&self, select: &mut SelectStatement, cap: u64, map: F) -> Result<Vec<T>, StoreError>
+    pub async fn fetch_all<T, F>(
+        &self,
+        select: &mut SelectStatement,
+        cap: u64,
+        map: F,
+    ) -> Result<Vec<T>, StoreError>
     where
         T: Send,
         F: FnMut(&Row<'_>) -> Result<T, StoreError> + Send,
@@ -78,7 +85,11 @@ impl Db {
     ///
     /// # Errors
     /// As `fetch_all`.
-    pub async fn fetch_optional<T, F>(&self, select: &mut SelectStatement, map: F) -> Result<Option<T>, StoreError>
+    pub async fn fetch_optional<T, F>(
+        &self,
+        select: &mut SelectStatement,
+        map: F,
+    ) -> Result<Option<T>, StoreError>
     where
         T: Send,
         F: FnMut(&Row<'_>) -> Result<T, StoreError> + Send,
@@ -92,7 +103,7 @@ impl Db {
     /// # Errors
     /// What a statement can meet.
     pub async fn execute(&self, statement: &impl Statement) -> Result<u64, StoreError> {
-        let built = Built::new(self.backend(), statement);
+        let built = self.built(statement)?;
         let mut lease = self.lease().await?;
         self.count();
         in_time(lease.execute(built)).await
@@ -105,6 +116,24 @@ impl Db {
     /// What a statement can meet.
     pub async fn begin(&self) -> Result<Tx, StoreError> {
         Tx::begin(self.clone(), self.lease().await?).await
+    }
+
+    /// Refuses or lets writes to shared tables, for this and all its clones; see `shape`.
+    pub(crate) fn refuse_shared_writes(&self, revision: Option<String>) {
+        match self.refused.write() {
+            Ok(mut refused) => *refused = revision,
+            Err(poisoned) => *poisoned.into_inner() = revision,
+        }
+    }
+
+    /// A writing statement, unless it writes to a shared table whose shape is unknown.
+    pub(super) fn built(&self, statement: &impl Statement) -> Result<Built, StoreError> {
+        let built = Built::new(self.backend(), statement);
+        let refused = self.refused.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+        match refused.as_ref() {
+            Some(revision) if !built.is_own() => Err(StoreError::UnknownShape(revision.clone())),
+            _ => Ok(built),
+        }
     }
 
     pub(super) fn budget(&self) -> Option<&RowBudget> {
@@ -178,6 +207,8 @@ pub(super) fn kept(cap: u64) -> usize {
 }
 
 /// Gives a statement up after `CLIENT_TIMEOUT`; its connection is closed, since the answer may still come.
-pub(super) async fn in_time<T>(statement: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+pub(super) async fn in_time<T>(
+    statement: impl Future<Output = Result<T, StoreError>>,
+) -> Result<T, StoreError> {
     tokio::time::timeout(CLIENT_TIMEOUT, statement).await.unwrap_or(Err(StoreError::Timeout))
 }

@@ -4,8 +4,8 @@
 
 use futures::TryStreamExt;
 use sea_query::{
-    DeleteStatement, InsertStatement, MysqlQueryBuilder, PostgresQueryBuilder, SelectStatement, SqliteQueryBuilder,
-    UpdateStatement, WithQuery,
+    DeleteStatement, InsertStatement, MysqlQueryBuilder, PostgresQueryBuilder, SelectStatement,
+    SqliteQueryBuilder, UpdateStatement, WithQuery,
 };
 use sea_query_sqlx::{SqlxBinder, SqlxValues};
 use sqlx::pool::PoolConnection;
@@ -58,14 +58,28 @@ impl Built {
         };
         Self(sql, values)
     }
+
+    /// Whether what it writes is in a table of ours. The first writing verb is followed by the table.
+    pub(super) fn is_own(&self) -> bool {
+        let verbs = ["INSERT INTO ", "UPDATE ", "DELETE FROM "];
+        let written = verbs.iter().filter_map(|verb| self.0.find(verb).map(|at| at + verb.len())).min();
+        let table = written.and_then(|at| self.0.get(at..)).map(|rest| rest.trim_start_matches(['"', '`']));
+        table.is_some_and(|table| table.starts_with("innkeeper_"))
+    }
 }
 
 impl Lease {
     pub(crate) async fn take(pool: &Pool, share: Option<OwnedSemaphorePermit>) -> Result<Self, StoreError> {
         let taken = match pool {
-            Pool::Sqlite(pool) => pool.acquire().await.map(|connection| Self::Sqlite(Loan::new(connection, share))),
-            Pool::Postgres(pool) => pool.acquire().await.map(|connection| Self::Postgres(Loan::new(connection, share))),
-            Pool::MySql(pool) => pool.acquire().await.map(|connection| Self::MySql(Loan::new(connection, share))),
+            Pool::Sqlite(pool) => {
+                pool.acquire().await.map(|connection| Self::Sqlite(Loan::new(connection, share)))
+            }
+            Pool::Postgres(pool) => {
+                pool.acquire().await.map(|connection| Self::Postgres(Loan::new(connection, share)))
+            }
+            Pool::MySql(pool) => {
+                pool.acquire().await.map(|connection| Self::MySql(Loan::new(connection, share)))
+            }
         };
         taken.map_err(|error| pool.acquire_error(error))
     }
@@ -203,7 +217,14 @@ impl<DB: Database> Drop for Loan<DB> {
 impl Failure {
     /// A server that answered with an error is ready for the next statement; anything else leaves doubts.
     fn of_driver(backend: Backend, error: sqlx::Error) -> Self {
-        Self { clean: matches!(error, sqlx::Error::Database(_)), error: StoreError::from_driver(backend, error) }
+        // A prepared statement that met a changed table is forgotten with its connection.
+        let stale = |error: &sqlx::Error| {
+            error.as_database_error().is_some_and(|error| error.code().as_deref() == Some("0A000"))
+        };
+        Self {
+            clean: matches!(error, sqlx::Error::Database(_)) && !stale(&error),
+            error: StoreError::from_driver(backend, error),
+        }
     }
 }
 
@@ -237,9 +258,12 @@ macro_rules! driver {
                 T: Send,
                 F: FnMut(&Row<'_>) -> Result<T, StoreError> + Send,
             {
-                let mut stream = sqlx::query_with::<$driver, _>(AssertSqlSafe(built.0), built.1).fetch(connection);
+                let mut stream =
+                    sqlx::query_with::<$driver, _>(AssertSqlSafe(built.0), built.1).fetch(connection);
                 let mut kept = Vec::new();
-                while let Some(row) = stream.try_next().await.map_err(|error| Failure::of_driver($backend, error))? {
+                while let Some(row) =
+                    stream.try_next().await.map_err(|error| Failure::of_driver($backend, error))?
+                {
                     if kept.len() == cap {
                         continue;
                     }
@@ -256,11 +280,15 @@ macro_rules! driver {
             }
 
             pub(super) async fn execute(connection: &mut $connection, built: Built) -> Result<u64, Failure> {
-                let done = sqlx::query_with::<$driver, _>(AssertSqlSafe(built.0), built.1).execute(connection).await;
+                let done =
+                    sqlx::query_with::<$driver, _>(AssertSqlSafe(built.0), built.1).execute(connection).await;
                 done.map(|done| done.rows_affected()).map_err(|error| Failure::of_driver($backend, error))
             }
 
-            pub(super) async fn command(connection: &mut $connection, sql: impl SqlSafeStr + Send) -> Result<(), Failure> {
+            pub(super) async fn command(
+                connection: &mut $connection,
+                sql: impl SqlSafeStr + Send,
+            ) -> Result<(), Failure> {
                 let done = sqlx::raw_sql(sql).execute(connection).await;
                 done.map(drop).map_err(|error| Failure::of_driver($backend, error))
             }

@@ -26,7 +26,9 @@ pub(super) async fn connect(url: &str, options: &Options) -> Result<MySqlPool, S
         })
         .after_connect(move |connection, _| {
             let settings = settings.clone();
-            Box::pin(async move { sqlx::raw_sql(AssertSqlSafe(settings)).execute(connection).await.map(drop) })
+            Box::pin(
+                async move { sqlx::raw_sql(AssertSqlSafe(settings)).execute(connection).await.map(drop) },
+            )
         });
     Ok(pool.connect_lazy_with(connect))
 }

@@ -29,7 +29,9 @@ pub(super) async fn connect(url: &str, options: &Options) -> Result<PgPool, Stor
         })
         .after_connect(move |connection, _| {
             let settings = settings.clone();
-            Box::pin(async move { sqlx::raw_sql(AssertSqlSafe(settings)).execute(connection).await.map(drop) })
+            Box::pin(
+                async move { sqlx::raw_sql(AssertSqlSafe(settings)).execute(connection).await.map(drop) },
+            )
         });
     Ok(pool.connect_lazy_with(connect))
 }
@@ -38,7 +40,8 @@ async fn probe(connect: &PgConnectOptions, options: &Options) -> Result<(), Stor
     let failed = |error| StoreError::from_driver(Backend::Postgres, error);
     let first = async {
         let mut connection = PgConnection::connect_with(connect).await?;
-        let version: String = sqlx::query_scalar("SHOW server_version_num").fetch_one(&mut connection).await?;
+        let version: String =
+            sqlx::query_scalar("SHOW server_version_num").fetch_one(&mut connection).await?;
         connection.close().await?;
         Ok(version)
     };
@@ -50,15 +53,20 @@ async fn probe(connect: &PgConnectOptions, options: &Options) -> Result<(), Stor
         }
     };
     if version.parse::<i64>().unwrap_or(0) < MIN_VERSION {
-        return Err(StoreError::Unsupported(format!("PostgreSQL {version} is too old; 13 or later is needed")));
+        return Err(StoreError::Unsupported(format!(
+            "PostgreSQL {version} is too old; 13 or later is needed"
+        )));
     }
     Ok(())
 }
 
+/// The last one lets the server notice that a connection was closed while it works; not all servers have it.
 fn settings(options: &Options) -> String {
     format!(
         "SET statement_timeout = {}; SET lock_timeout = {}; SET TIME ZONE 'UTC'; \
-         SET default_transaction_isolation = 'read committed'",
+         SET default_transaction_isolation = 'read committed'; \
+         DO $$ BEGIN PERFORM set_config('client_connection_check_interval', '2s', false); \
+         EXCEPTION WHEN OTHERS THEN NULL; END $$",
         options.statement_timeout.map_or(0, |time| time.as_millis()),
         options.lock_timeout.as_millis(),
     )

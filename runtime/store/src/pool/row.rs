@@ -80,7 +80,8 @@ impl<'r> Row<'r> {
         self.count(size_of::<i64>());
         if let Raw::Postgres(row) = self.raw {
             // The only driver whose flags are not integers.
-            let raw = row.try_get_raw(column).map_err(|error| StoreError::from_driver(Backend::Postgres, error))?;
+            let raw =
+                row.try_get_raw(column).map_err(|error| StoreError::from_driver(Backend::Postgres, error))?;
             if !raw.is_null() && raw.type_info().name() == "BOOL" {
                 return Ok(read!(self, column, Option<bool>)?.map(i64::from));
             }

@@ -51,17 +51,26 @@ pub(super) async fn connect(file: &SqliteFile, options: &Options) -> Result<Sqli
 }
 
 /// Opens the file once, makes it WAL if it is new, and finds out whether it is Open WebUI's.
-async fn probe(path: &Path, connect: &SqliteConnectOptions, new: bool, options: &Options) -> Result<bool, StoreError> {
+async fn probe(
+    path: &Path,
+    connect: &SqliteConnectOptions,
+    new: bool,
+    options: &Options,
+) -> Result<bool, StoreError> {
     let failed = |error| match StoreError::from_driver(Backend::Sqlite, error) {
         StoreError::Unreachable { reason, .. } => unreachable(path, &reason),
-        StoreError::Corrupt { reason, .. } => StoreError::corrupt(format!("database `{}`", path.display()), reason),
+        StoreError::Corrupt { reason, .. } => {
+            StoreError::corrupt(format!("database `{}`", path.display()), reason)
+        }
         other => other,
     };
     let mut connection = SqliteConnection::connect_with(connect).await.map_err(failed)?;
     let version = sqlx::query("SELECT sqlite_version()").fetch_one(&mut connection).await.map_err(failed)?;
     let version: String = version.try_get(0).map_err(failed)?;
     if number(&version) < MIN_VERSION {
-        return Err(StoreError::Unsupported(format!("SQLite {version} is too old; build with 3.51.3 or later")));
+        return Err(StoreError::Unsupported(format!(
+            "SQLite {version} is too old; build with 3.51.3 or later"
+        )));
     }
     if new {
         begin_wal(&mut connection, options.lock_timeout).await.map_err(failed)?;

@@ -4,7 +4,7 @@
 use sea_query::SelectStatement;
 
 use super::db::{bounded, in_time, kept};
-use super::lease::{Built, Lease, Statement};
+use super::lease::{Lease, Statement};
 use super::{Backend, Db, Row};
 use crate::error::StoreError;
 
@@ -36,7 +36,12 @@ impl Tx {
     ///
     /// # Errors
     /// `RowLimit` and `ByteLimit` where the budget ends, and what a statement can meet.
-    pub async fn fetch_all<T, F>(&mut self, select: &mut SelectStatement, cap: u64, map: F) -> Result<Vec<T>, StoreError>
+    pub async fn fetch_all<T, F>(
+        &mut self,
+        select: &mut SelectStatement,
+        cap: u64,
+        map: F,
+    ) -> Result<Vec<T>, StoreError>
     where
         T: Send,
         F: FnMut(&Row<'_>) -> Result<T, StoreError> + Send,
@@ -53,7 +58,11 @@ impl Tx {
     ///
     /// # Errors
     /// As `fetch_all`.
-    pub async fn fetch_optional<T, F>(&mut self, select: &mut SelectStatement, map: F) -> Result<Option<T>, StoreError>
+    pub async fn fetch_optional<T, F>(
+        &mut self,
+        select: &mut SelectStatement,
+        map: F,
+    ) -> Result<Option<T>, StoreError>
     where
         T: Send,
         F: FnMut(&Row<'_>) -> Result<T, StoreError> + Send,
@@ -66,7 +75,7 @@ impl Tx {
     /// # Errors
     /// What a statement can meet. The transaction can then only be rolled back.
     pub async fn execute(&mut self, statement: &impl Statement) -> Result<u64, StoreError> {
-        let built = Built::new(self.backend(), statement);
+        let built = self.db.built(statement)?;
         self.db.count();
         let done = in_time(open(&mut self.lease)?.execute(built)).await;
         self.failed |= done.is_err();
@@ -80,7 +89,9 @@ impl Tx {
     /// `Invalid` where a statement failed before; nothing is kept then.
     pub async fn commit(self) -> Result<(), StoreError> {
         if self.failed {
-            return Err(StoreError::Invalid("a transaction with a failed statement cannot be kept".to_owned()));
+            return Err(StoreError::Invalid(
+                "a transaction with a failed statement cannot be kept".to_owned(),
+            ));
         }
         self.end("COMMIT").await
     }

@@ -59,7 +59,10 @@ async fn delete_rows(tx: &mut Tx, id: &UserId) -> Result<Option<Vec<String>>, St
     chats::delete_chats(tx, || Expr::col("user_id").eq(id)).await?;
     for table in ["chat_file", "knowledge_file"] {
         let mine = Query::select().column("id").from("file").and_where(Expr::col("user_id").eq(id)).take();
-        tx.execute(&Query::delete().from_table(table).and_where(Expr::col("file_id").in_subquery(mine)).take()).await?;
+        tx.execute(
+            &Query::delete().from_table(table).and_where(Expr::col("file_id").in_subquery(mine)).take(),
+        )
+        .await?;
     }
     tx.execute(&of("file", "user_id", id)).await?;
     let mut grants = of("access_grant", "principal_id", id);

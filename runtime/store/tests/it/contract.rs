@@ -6,6 +6,7 @@ mod budget;
 mod cancellation;
 mod chat_messages;
 mod chats;
+mod columns;
 mod files;
 mod hostile;
 mod invocations;

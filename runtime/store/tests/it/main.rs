@@ -14,12 +14,23 @@ mod pool;
 
 use innkeeper_store::{Options, Pool};
 use innkeeper_testing::databases::{Backend, TestDatabase, database};
+use sqlx::AssertSqlSafe;
 
 /// An empty database and a pool on it; none where the backend has no server here.
 async fn empty(backend: Backend) -> Option<(TestDatabase, Pool)> {
     let database = database(backend).await?;
     let pool = innkeeper_store::connect(&Options::new(&database.url)).await.unwrap();
     Some((database, pool))
+}
+
+/// Runs SQL by hand.
+async fn run(pool: &Pool, sql: &str) {
+    let sql = AssertSqlSafe(sql.to_owned());
+    match pool {
+        Pool::Sqlite(pool) => drop(sqlx::raw_sql(sql).execute(pool).await.unwrap()),
+        Pool::Postgres(pool) => drop(sqlx::raw_sql(sql).execute(pool).await.unwrap()),
+        Pool::MySql(pool) => drop(sqlx::raw_sql(sql).execute(pool).await.unwrap()),
+    }
 }
 
 /// Makes one test for each backend of an async function that takes the backend.

@@ -12,18 +12,8 @@ use innkeeper_store::migrate::{Migration, MigrationSet, Scripts, Stream};
 use innkeeper_store::{Pool, StoreError};
 use sqlx::{AssertSqlSafe, Row as _};
 
-fn clock() -> Clock {
+pub(crate) fn clock() -> Clock {
     Clock::manual(1_750_000_000)
-}
-
-/// Runs SQL by hand.
-async fn run(pool: &Pool, sql: &str) {
-    let sql = AssertSqlSafe(sql.to_owned());
-    match pool {
-        Pool::Sqlite(pool) => drop(sqlx::raw_sql(sql).execute(pool).await.unwrap()),
-        Pool::Postgres(pool) => drop(sqlx::raw_sql(sql).execute(pool).await.unwrap()),
-        Pool::MySql(pool) => drop(sqlx::raw_sql(sql).execute(pool).await.unwrap()),
-    }
 }
 
 /// The first column of each row, as text.
@@ -49,15 +39,20 @@ async fn column(pool: &Pool, sql: &str) -> Vec<String> {
 async fn tables(pool: &Pool) -> Vec<String> {
     let sql = match pool {
         Pool::Sqlite(_) => "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name",
-        Pool::Postgres(_) => "SELECT relname::text FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace ORDER BY relname::text",
-        Pool::MySql(_) => "SELECT table_name FROM information_schema.tables WHERE table_schema = DATABASE() ORDER BY table_name",
+        Pool::Postgres(_) => {
+            "SELECT relname::text FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace ORDER BY relname::text"
+        }
+        Pool::MySql(_) => {
+            "SELECT table_name FROM information_schema.tables WHERE table_schema = DATABASE() ORDER BY table_name"
+        }
     };
     column(pool, sql).await
 }
 
 /// A migration whose scripts are the same on each backend.
 fn migration(version: i64, oldest: &'static str, up: &str, down: Option<&str>) -> Migration {
-    let scripts = Scripts { up: Cow::Owned(up.to_owned()), down: down.map(|down| Cow::Owned(down.to_owned())) };
+    let scripts =
+        Scripts { up: Cow::Owned(up.to_owned()), down: down.map(|down| Cow::Owned(down.to_owned())) };
     Migration {
         stream: Stream::Innkeeper,
         version,

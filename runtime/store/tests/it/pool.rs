@@ -2,12 +2,14 @@
 
 mod clean;
 mod open;
+mod shape;
 mod statements;
 
-use innkeeper_store::{Db, Pool};
+use innkeeper_store::Db;
 use innkeeper_testing::databases::{Backend, TestDatabase};
-use sea_query::{Alias, ColumnDef, Query, Table};
-use sqlx::AssertSqlSafe;
+use sea_query::{
+    Alias, ColumnDef, MysqlQueryBuilder, PostgresQueryBuilder, Query, SqliteQueryBuilder, Table,
+};
 
 /// A database with a table of every type that is used, `probe`.
 async fn probe(backend: Backend) -> Option<(TestDatabase, Db)> {
@@ -29,17 +31,12 @@ async fn probe(backend: Backend) -> Option<(TestDatabase, Db)> {
     if backend == Backend::MySql {
         table.collate("utf8mb4_bin");
     }
-    match &pool {
-        Pool::Sqlite(pool) => {
-            drop(sqlx::raw_sql(AssertSqlSafe(table.to_string(sea_query::SqliteQueryBuilder))).execute(pool).await.unwrap());
-        }
-        Pool::Postgres(pool) => {
-            drop(sqlx::raw_sql(AssertSqlSafe(table.to_string(sea_query::PostgresQueryBuilder))).execute(pool).await.unwrap());
-        }
-        Pool::MySql(pool) => {
-            drop(sqlx::raw_sql(AssertSqlSafe(table.to_string(sea_query::MysqlQueryBuilder))).execute(pool).await.unwrap());
-        }
-    }
+    let sql = match backend {
+        Backend::Sqlite => table.to_string(SqliteQueryBuilder),
+        Backend::Postgres => table.to_string(PostgresQueryBuilder),
+        Backend::MySql => table.to_string(MysqlQueryBuilder),
+    };
+    crate::run(&pool, &sql).await;
     Some((database, Db::new(pool)))
 }
 

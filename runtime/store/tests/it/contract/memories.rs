@@ -16,7 +16,9 @@ async fn memories_belong_to_one_person(world: &World) {
     let tea = memories.add(&world.alice, &own(&world.alice), "likes tea \u{1f375}").await.unwrap();
     assert_eq!(memories.get(&own(&world.alice), &tea.id).await.unwrap().as_ref(), Some(&tea));
     assert_eq!(tea.kind, "context");
-    for stranger in [own(&world.bob), own(&world.admin), own(&world.pending), all(&world.bob), Authority::Unattended] {
+    for stranger in
+        [own(&world.bob), own(&world.admin), own(&world.pending), all(&world.bob), Authority::Unattended]
+    {
         assert_eq!(memories.get(&stranger, &tea.id).await.unwrap(), None);
         assert!(memories.list(&stranger, &first(0)).await.unwrap().items.is_empty());
         assert!(!memories.delete(&stranger, &tea.id).await.unwrap());
@@ -36,18 +38,17 @@ async fn a_lost_race_is_a_conflict_within_the_same_second(world: &World) {
     assert_eq!((new.content.as_str(), new.updated_at), ("two", old.updated_at));
     assert!(is_conflict(memories.update(&own(&world.alice), &old.id, "three", &old.version).await));
     assert_eq!(memories.get(&own(&world.alice), &old.id).await.unwrap(), Some(new));
-    assert!(is_not_found(memories.update(&own(&world.alice), &MemoryId::from("none"), "x", &old.version).await));
+    assert!(is_not_found(
+        memories.update(&own(&world.alice), &MemoryId::from("none"), "x", &old.version).await
+    ));
 
-    let racers = (0..8).map(|racer| {
-        let (memories, alice, latest) = (memories.clone(), world.alice.clone(), old.id.clone());
-        let version = memories.get(&own(&alice), &latest);
-        async move {
-            let version = version.await.unwrap().unwrap().version;
-            tokio::spawn(async move { memories.update(&own(&alice), &latest, &format!("r{racer}"), &version).await })
-        }
-    });
-    let racers = futures::future::join_all(racers).await;
-    let outcomes = futures::future::join_all(racers).await;
+    let version = memories.get(&own(&world.alice), &old.id).await.unwrap().unwrap().version;
+    let race = |racer: u32| {
+        let (memories, alice, id, version) =
+            (memories.clone(), world.alice.clone(), old.id.clone(), version.clone());
+        tokio::spawn(async move { memories.update(&own(&alice), &id, &format!("r{racer}"), &version).await })
+    };
+    let outcomes = futures::future::join_all((0..8).map(race)).await;
     let won = outcomes.into_iter().filter(|outcome| outcome.as_ref().unwrap().is_ok()).count();
     assert_eq!(won, 1, "one of eight writers with the same version wins");
 }

@@ -19,7 +19,10 @@ claims! {
 async fn a_person_sees_themselves_and_an_admin_everybody(world: &World) {
     let users = world.store.users();
     let me = users.get(&own(&world.alice), &world.alice).await.unwrap().unwrap();
-    assert_eq!((me.name.as_str(), me.role.as_str(), me.email.as_str()), ("Alice", "user", "alice@example.com"));
+    assert_eq!(
+        (me.name.as_str(), me.role.as_str(), me.email.as_str()),
+        ("Alice", "user", "alice@example.com")
+    );
     assert_eq!((me.created_at, me.last_active_at), (START, START));
     assert_eq!(users.get(&own(&world.alice), &world.bob).await.unwrap(), None);
     assert_eq!(users.get(&own(&world.admin), &world.bob).await.unwrap(), None);
@@ -47,7 +50,8 @@ async fn pages_of_people_are_complete_and_in_order(world: &World) {
             None => break,
         }
     }
-    let mut expected = vec![world.alice.clone(), world.bob.clone(), world.admin.clone(), world.pending.clone()];
+    let mut expected =
+        vec![world.alice.clone(), world.bob.clone(), world.admin.clone(), world.pending.clone()];
     expected.sort();
     assert_eq!(seen, expected);
     assert!(is_invalid(users.list(&all(&world.admin), None, &forged()).await));
@@ -55,12 +59,20 @@ async fn pages_of_people_are_complete_and_in_order(world: &World) {
 
 async fn names_are_found_without_regard_to_case_and_without_wildcards(world: &World) {
     let users = world.store.users();
-    let find = async |part: &str| users.list(&all(&world.admin), Some(part), &first(0)).await.unwrap().items.len();
+    let find =
+        async |part: &str| users.list(&all(&world.admin), Some(part), &first(0)).await.unwrap().items.len();
     assert_eq!(find("ALI").await, 1);
     for nothing in ["%", "_", "Al%", "\\", "' OR 1=1 --", "Ali\0x"] {
         assert_eq!(find(nothing).await, 0, "{nothing:?}");
     }
-    users.insert(NewUser { name: "100%_real \u{1f600}".into(), email: "p@example.com".into(), role: Role::User }).await.unwrap();
+    users
+        .insert(NewUser {
+            name: "100%_real \u{1f600}".into(),
+            email: "p@example.com".into(),
+            role: Role::User,
+        })
+        .await
+        .unwrap();
     for part in ["%", "%_R", "\u{1f600}"] {
         assert_eq!(find(part).await, 1, "{part:?}");
     }
@@ -73,7 +85,9 @@ async fn an_address_has_one_person(world: &World) {
     assert_eq!(users.find_by_email("Alice@EXAMPLE.com").await.unwrap().unwrap().id, world.alice);
     assert_eq!(users.find_by_email("nobody@example.com").await.unwrap(), None);
     for (name, email) in [("", "a@b"), ("x", "no address"), ("x", "")] {
-        assert!(is_invalid(users.insert(NewUser { name: name.into(), email: email.into(), role: Role::User }).await));
+        assert!(is_invalid(
+            users.insert(NewUser { name: name.into(), email: email.into(), role: Role::User }).await
+        ));
     }
 }
 

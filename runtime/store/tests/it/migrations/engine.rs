@@ -4,8 +4,8 @@ use innkeeper_store::StoreError;
 use innkeeper_store::migrate::{MigrateError, MigrationSet, Stream, Target};
 use innkeeper_testing::databases::Backend;
 
-use super::{clock, column, migrate_error, migration, run, set, tables};
-use crate::{empty, on_each_backend};
+use super::{clock, column, migrate_error, migration, set, tables};
+use crate::{empty, on_each_backend, run};
 
 on_each_backend!(
     targets_are_strict,
@@ -62,7 +62,8 @@ async fn a_migration_without_a_way_back_is_not_skipped(backend: Backend) {
 async fn a_changed_script_is_noticed(backend: Backend) {
     let Some((_database, pool)) = empty(backend).await else { return };
     steps().upgrade(&pool, &clock(), Target::Latest).await.unwrap();
-    let changed = set(vec![migration(1, "0.1.0", "CREATE TABLE innkeeper_one (id BIGINT, more BIGINT);", None)]);
+    let changed =
+        set(vec![migration(1, "0.1.0", "CREATE TABLE innkeeper_one (id BIGINT, more BIGINT);", None)]);
     for outcome in [
         changed.upgrade(&pool, &clock(), Target::Latest).await.map(drop),
         changed.downgrade(&pool, &clock(), Stream::Innkeeper, 0).await.map(drop),
@@ -85,7 +86,12 @@ async fn a_gap_is_filled_with_a_warning(backend: Backend) {
 async fn a_database_that_is_too_new_is_refused_with_both_versions(backend: Backend) {
     let Some((_database, pool)) = empty(backend).await else { return };
     let mut newer = steps().migrations().to_vec();
-    newer.push(migration(4, "0.6.0", "CREATE TABLE innkeeper_four (id BIGINT);", Some("DROP TABLE innkeeper_four;")));
+    newer.push(migration(
+        4,
+        "0.6.0",
+        "CREATE TABLE innkeeper_four (id BIGINT);",
+        Some("DROP TABLE innkeeper_four;"),
+    ));
     let newer = MigrationSet::new(newer, "0.6.0");
     newer.upgrade(&pool, &clock(), Target::Latest).await.unwrap();
     newer.ensure_supported(&pool).await.unwrap();
@@ -96,7 +102,10 @@ async fn a_database_that_is_too_new_is_refused_with_both_versions(backend: Backe
     ] {
         assert!(matches!(refused, StoreError::TooNew { .. }), "{refused:?}");
         let message = refused.to_string();
-        assert!(message.contains("0.6.0") && message.contains("0.5.0") && message.contains("0004_step4"), "{message}");
+        assert!(
+            message.contains("0.6.0") && message.contains("0.5.0") && message.contains("0004_step4"),
+            "{message}"
+        );
     }
     newer.downgrade(&pool, &clock(), Stream::Innkeeper, 3).await.unwrap();
     steps().ensure_supported(&pool).await.unwrap();
@@ -105,7 +114,12 @@ async fn a_database_that_is_too_new_is_refused_with_both_versions(backend: Backe
 async fn a_newer_database_that_allows_this_program_is_used(backend: Backend) {
     let Some((_database, pool)) = empty(backend).await else { return };
     let mut newer = steps().migrations().to_vec();
-    newer.push(migration(4, "0.4.0", "CREATE TABLE innkeeper_four (id BIGINT);", Some("DROP TABLE innkeeper_four;")));
+    newer.push(migration(
+        4,
+        "0.4.0",
+        "CREATE TABLE innkeeper_four (id BIGINT);",
+        Some("DROP TABLE innkeeper_four;"),
+    ));
     MigrationSet::new(newer, "0.6.0").upgrade(&pool, &clock(), Target::Latest).await.unwrap();
     let older = steps();
     older.ensure_supported(&pool).await.unwrap();
@@ -143,11 +157,32 @@ async fn a_failed_migration_frees_the_lock_and_can_be_mended(backend: Backend) {
     run(&pool, "CREATE TABLE innkeeper_second (other BIGINT)").await;
     set.upgrade(&pool, &clock(), Target::Latest).await.unwrap();
     set.ensure_supported(&pool).await.unwrap();
-    let expected = ["innkeeper_first", "innkeeper_migration", "innkeeper_one", "innkeeper_second", "innkeeper_third"];
+    let expected =
+        ["innkeeper_first", "innkeeper_migration", "innkeeper_one", "innkeeper_second", "innkeeper_third"];
     assert_eq!(tables(&pool).await, expected);
-    assert!(column(&pool, "SELECT name FROM innkeeper_migration WHERE progress IS NOT NULL").await.is_empty());
+    assert!(
+        column(&pool, "SELECT name FROM innkeeper_migration WHERE progress IS NOT NULL").await.is_empty()
+    );
     set.downgrade(&pool, &clock(), Stream::Innkeeper, 0).await.unwrap();
     assert_eq!(tables(&pool).await, ["innkeeper_migration", "innkeeper_second"]);
+}
+
+/// Between a statement and the note that it is done, on the way up and on the way down.
+#[tokio::test]
+async fn a_statement_in_doubt_may_have_been_done_already() {
+    let Some((_database, pool)) = empty(Backend::MySql).await else { return };
+    let set = set(vec![migration(1, "0.1.0", ONE, Some("DROP TABLE innkeeper_one;"))]);
+    set.upgrade(&pool, &clock(), Target::Latest).await.unwrap();
+    run(&pool, "UPDATE innkeeper_migration SET progress = 1").await;
+    set.upgrade(&pool, &clock(), Target::Latest).await.unwrap();
+    set.ensure_supported(&pool).await.unwrap();
+
+    run(&pool, "UPDATE innkeeper_migration SET progress = -2").await;
+    run(&pool, "DROP TABLE innkeeper_one").await;
+    let report = set.upgrade(&pool, &clock(), Target::Latest).await.unwrap();
+    assert_eq!(report.done.len(), 2, "it is taken back to the end, then made again");
+    set.ensure_supported(&pool).await.unwrap();
+    assert_eq!(tables(&pool).await, ["innkeeper_migration", "innkeeper_one"]);
 }
 
 #[tokio::test]

@@ -18,7 +18,11 @@ async fn a_full_disk_leaves_nothing_half_written_and_needs_no_restart() {
     let pool = connect(&small).await.unwrap();
     let full = migrate::upgrade(&pool, &clock(), Target::Latest).await.unwrap_err();
     assert!(matches!(full, StoreError::Full), "{full:?}");
-    assert!(tables(&pool).await.iter().all(|table| table == "innkeeper_migration"), "{:?}", tables(&pool).await);
+    assert!(
+        tables(&pool).await.iter().all(|table| table == "innkeeper_migration"),
+        "{:?}",
+        tables(&pool).await
+    );
     pool.close().await;
 
     let pool = connect(&Options::new(url(&dir))).await.unwrap();

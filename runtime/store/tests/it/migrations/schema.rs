@@ -6,8 +6,8 @@ use innkeeper_store::migrate::{self, Direction, MigrateError, MigrationSet, Owne
 use innkeeper_store::{Pool, StoreError};
 use innkeeper_testing::databases::Backend;
 
-use super::{clock, column, migrate_error, run, tables};
-use crate::{empty, on_each_backend};
+use super::{clock, column, migrate_error, tables};
+use crate::{empty, on_each_backend, run};
 
 on_each_backend!(
     up_down_up_gives_the_same_schema,
@@ -152,7 +152,9 @@ async fn adopt(pool: &Pool, revision: &str) {
 /// Columns, keys and indexes of all tables, in a fixed order.
 async fn describe(pool: &Pool) -> Vec<String> {
     let queries: &[&str] = match pool {
-        Pool::Sqlite(_) => &["SELECT type || ' ' || name || ' ' || coalesce(sql, '') FROM sqlite_master ORDER BY type, name"],
+        Pool::Sqlite(_) => {
+            &["SELECT type || ' ' || name || ' ' || coalesce(sql, '') FROM sqlite_master ORDER BY type, name"]
+        }
         Pool::Postgres(_) => &[
             "SELECT concat_ws(' ', table_name, column_name, data_type, is_nullable, column_default) \
              FROM information_schema.columns WHERE table_schema = 'public' ORDER BY table_name, ordinal_position",

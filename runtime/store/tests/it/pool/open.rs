@@ -9,7 +9,10 @@ use sqlx::Row as _;
 use crate::empty;
 
 fn sqlite(path: &std::path::Path) -> Options {
-    Options { acquire_timeout: Duration::from_secs(1), ..Options::new(format!("sqlite:///{}", path.display())) }
+    Options {
+        acquire_timeout: Duration::from_secs(1),
+        ..Options::new(format!("sqlite:///{}", path.display()))
+    }
 }
 
 async fn pragma(pool: &Pool, name: &str) -> String {
@@ -20,7 +23,8 @@ async fn pragma(pool: &Pool, name: &str) -> String {
 
 async fn make(path: &std::path::Path, sql: &'static str) {
     use sqlx::ConnectOptions as _;
-    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(path).create_if_missing(true).foreign_keys(false);
+    let options =
+        sqlx::sqlite::SqliteConnectOptions::new().filename(path).create_if_missing(true).foreign_keys(false);
     let mut connection = options.connect().await.unwrap();
     sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
     sqlx::Connection::close(connection).await.unwrap();
@@ -65,7 +69,8 @@ async fn a_file_that_cannot_be_opened_is_named() {
     assert!(matches!(error, StoreError::Unreachable { .. }) && !none.exists(), "{error:?}");
 
     let text = dir.path().join("text.db");
-    std::fs::write(&text, "this is a text file and not a database at all, whatever its name says".repeat(20)).unwrap();
+    std::fs::write(&text, "this is a text file and not a database at all, whatever its name says".repeat(20))
+        .unwrap();
     let error = connect(&sqlite(&text)).await.unwrap_err();
     assert!(matches!(error, StoreError::Corrupt { .. }), "{error:?}");
     assert!(error.to_string().contains("text.db"), "{error}");
@@ -123,7 +128,8 @@ async fn a_wrong_password_or_database_is_unreachable() {
 #[tokio::test]
 async fn statements_on_postgres_end_in_time() {
     let Some((database, _pool)) = empty(Backend::Postgres).await else { return };
-    let options = Options { statement_timeout: Some(Duration::from_millis(100)), ..Options::new(&database.url) };
+    let options =
+        Options { statement_timeout: Some(Duration::from_millis(100)), ..Options::new(&database.url) };
     let db = innkeeper_store::Db::new(connect(&options).await.unwrap());
     let mut slow = sea_query::Query::select()
         .expr_as(sea_query::Expr::cust("pg_sleep(5)::text"), sea_query::Alias::new("slept"))
@@ -135,7 +141,8 @@ async fn statements_on_postgres_end_in_time() {
 #[tokio::test]
 async fn statements_on_mysql_end_in_time_and_values_are_not_cut() {
     let Some((database, _pool)) = empty(Backend::MySql).await else { return };
-    let options = Options { statement_timeout: Some(Duration::from_millis(100)), ..Options::new(&database.url) };
+    let options =
+        Options { statement_timeout: Some(Duration::from_millis(100)), ..Options::new(&database.url) };
     let pool = connect(&options).await.unwrap();
     let db = innkeeper_store::Db::new(pool.clone());
     let slow = "(SELECT count(*) FROM information_schema.columns a, information_schema.columns b, information_schema.columns c)";
@@ -154,7 +161,9 @@ async fn statements_on_mysql_end_in_time_and_values_are_not_cut() {
         .to_owned();
     let error = db.execute(&long).await.unwrap_err();
     assert!(matches!(error, StoreError::Invalid(_)), "{error:?}");
-    let settings = sqlx::query("SELECT CONCAT_WS(' ', @@tx_isolation, @@character_set_connection, @@collation_connection, @@time_zone)");
+    let settings = sqlx::query(
+        "SELECT CONCAT_WS(' ', @@tx_isolation, @@character_set_connection, @@collation_connection, @@time_zone)",
+    );
     let settings: String = settings.fetch_one(&pool).await.unwrap().get_unchecked(0);
     assert_eq!(settings, "READ-COMMITTED utf8mb4 utf8mb4_bin +00:00");
 }

@@ -32,14 +32,19 @@ async fn values_come_back_as_they_went_in(backend: Backend) {
     ] {
         let doc = json_or_null(db.backend(), doc.map(ToOwned::to_owned));
         let values = [id.into(), Expr::val(number), Expr::val(flag), doc, Expr::val(raw)];
-        let insert = Query::insert().into_table(Alias::new("probe")).columns(columns.clone()).values_panic(values).to_owned();
+        let insert = Query::insert()
+            .into_table(Alias::new("probe"))
+            .columns(columns.clone())
+            .values_panic(values)
+            .to_owned();
         assert_eq!(db.execute(&insert).await.unwrap(), 1);
     }
     let mut select = Query::select().columns(columns).from(Alias::new("probe")).to_owned();
     let mut rows = db
         .fetch_all(&mut select, 10, |row| {
             let id = row.text("id")?;
-            let values = (row.int_opt("number")?, row.flag_opt("flag")?, row.text_opt("doc")?, row.bytes_opt("raw")?);
+            let values =
+                (row.int_opt("number")?, row.flag_opt("flag")?, row.text_opt("doc")?, row.bytes_opt("raw")?);
             Ok((id, values, row.json("doc")))
         })
         .await
@@ -86,13 +91,20 @@ async fn reads_stop_at_the_cap_and_at_the_budget(backend: Backend) {
     let error = bounded.fetch_all(&mut ids(), 10, |row| row.text("id")).await.unwrap_err();
     assert!(matches!(error, StoreError::RowLimit));
     let statements = db.statements();
-    assert!(matches!(bounded.fetch_optional(&mut ids(), |row| row.text("id")).await, Err(StoreError::RowLimit)));
+    assert!(matches!(
+        bounded.fetch_optional(&mut ids(), |row| row.text("id")).await,
+        Err(StoreError::RowLimit)
+    ));
     assert_eq!(db.statements(), statements, "a budget that is used up sends nothing");
 
     let bounded = db.with_budget(Arc::new(RowBudget::new(100, 10)));
     let error = bounded.fetch_all(&mut ids(), 10, |row| row.text("id")).await.unwrap_err();
     assert!(matches!(error, StoreError::ByteLimit));
-    assert_eq!(db.fetch_all(&mut ids(), 50, |row| row.text("id")).await.unwrap().len(), 20, "the pool is clean");
+    assert_eq!(
+        db.fetch_all(&mut ids(), 50, |row| row.text("id")).await.unwrap().len(),
+        20,
+        "the pool is clean"
+    );
 }
 
 async fn statements_are_counted(backend: Backend) {
@@ -117,7 +129,10 @@ async fn a_share_holds_a_plugin_back(backend: Backend) {
     });
     tokio::time::sleep(std::time::Duration::from_millis(100)).await;
     assert!(!waiting.is_finished(), "the share is one connection");
-    assert!(db.fetch_optional(&mut ids(), |row| row.text("id")).await.unwrap().is_none(), "others are not held back");
+    assert!(
+        db.fetch_optional(&mut ids(), |row| row.text("id")).await.unwrap().is_none(),
+        "others are not held back"
+    );
     held.rollback().await.unwrap();
     assert!(waiting.await.unwrap().unwrap().is_none());
 }

@@ -74,7 +74,8 @@ impl Probe {
         place: Option<Place>,
         times: Option<usize>,
     ) -> Json<Value> {
-        let order = Order { import, args: args.unwrap_or_default(), place: place.unwrap_or(Place::Call), times };
+        let order =
+            Order { import, args: args.unwrap_or_default(), place: place.unwrap_or(Place::Call), times };
         if order.place == Place::Background {
             return Json(order.in_background(invocation));
         }
@@ -92,7 +93,10 @@ impl Probe {
 impl Pipe for Probe {
     async fn models(&self, invocation: Invocation) -> Result<ModelList, PluginError> {
         let about = innkeeper_sdk::serde_json::to_string(&invocation)?;
-        let model = |id: &str| Model { extra: Some(json!({ "invocation": about }).to_string()), ..Model::new(id, id) };
+        let model = |id: &str| Model {
+            extra: Some(json!({ "invocation": about }).to_string()),
+            ..Model::new(id, id)
+        };
         Ok(ModelList { models: vec![model("one"), model("two")], cache_seconds: 0 })
     }
 
@@ -120,12 +124,20 @@ impl Pipe for Probe {
 
 #[filter(toggle, keep_instance)]
 impl Filter for Probe {
-    async fn inlet(&self, invocation: Invocation, mut request: ChatRequest) -> Result<ChatRequest, PluginError> {
+    async fn inlet(
+        &self,
+        invocation: Invocation,
+        mut request: ChatRequest,
+    ) -> Result<ChatRequest, PluginError> {
         answer_in_request(Place::Inlet, &invocation, &mut request).await;
         Ok(request)
     }
 
-    async fn request(&self, invocation: Invocation, mut request: ChatRequest) -> Result<ChatRequest, PluginError> {
+    async fn request(
+        &self,
+        invocation: Invocation,
+        mut request: ChatRequest,
+    ) -> Result<ChatRequest, PluginError> {
         answer_in_request(Place::Request, &invocation, &mut request).await;
         Ok(request)
     }
@@ -160,9 +172,13 @@ impl Probe {
         invocation: Invocation,
         messages: Vec<StoredMessage>,
     ) -> Result<Option<ActionResult>, PluginError> {
-        let Some(order) = messages.last().and_then(|message| Order::parse(&message.content)) else { return Ok(None) };
+        let Some(order) = messages.last().and_then(|message| Order::parse(&message.content)) else {
+            return Ok(None);
+        };
         if order.place == Place::Background {
-            return Ok(Some(ActionResult::show(ToolContent::Json(order.in_background(invocation).to_string()))));
+            return Ok(Some(ActionResult::show(ToolContent::Json(
+                order.in_background(invocation).to_string(),
+            ))));
         }
         let answer = order.obey(&invocation).await;
         Ok(Some(ActionResult::show(ToolContent::Json(answer.to_string()))))

@@ -1,0 +1,81 @@
+//! What is wrong with a setting, and where it stands.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+/// Where a setting stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// In a file.
+    File {
+        /// Which.
+        path: PathBuf,
+        /// From 1.
+        line: usize,
+    },
+    /// In a variable of the environment.
+    Variable(String),
+    /// In a flag.
+    Flag(&'static str),
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File { path, line } => write!(f, "{}:{line}", path.display()),
+            Self::Variable(name) => write!(f, "variable {name}"),
+            Self::Flag(name) => write!(f, "flag {name}"),
+        }
+    }
+}
+
+/// A setting that makes no sense.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SettingError {
+    /// A value.
+    #[error("setting `{name}` ({place}): {problem}")]
+    Value {
+        /// Which setting.
+        name: String,
+        /// Where it stands.
+        place: Place,
+        /// What is wrong, and what to write.
+        problem: String,
+    },
+    /// A file that cannot be read.
+    #[error("settings file `{}` cannot be read: {problem}", path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        problem: String,
+    },
+    /// A file that is not TOML.
+    #[error("settings file {place}: {problem}")]
+    Syntax {
+        /// Where.
+        place: Place,
+        /// What is wrong.
+        problem: String,
+    },
+    /// Something that cannot be told at all.
+    #[error("{0}")]
+    Missing(String),
+}
+
+impl SettingError {
+    /// A value that makes no sense.
+    pub(crate) fn value(name: &str, place: &Place, problem: impl Into<String>) -> Self {
+        Self::Value { name: name.to_owned(), place: place.clone(), problem: problem.into() }
+    }
+
+    /// Nobody says where the data is.
+    pub(crate) fn no_data_dir() -> Self {
+        Self::Missing("there is no home directory to keep data in; name a directory with `--data-dir`".to_owned())
+    }
+
+    /// A path that is not text.
+    pub(crate) fn not_text(name: &str, path: &Path) -> Self {
+        Self::Missing(format!("setting `{name}`: the path `{}` is not UTF-8; choose another", path.display()))
+    }
+}

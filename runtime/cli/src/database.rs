@@ -1,0 +1,45 @@
+//! Opens the database that the settings name and brings its schema up to date.
+
+use std::sync::Arc;
+
+use anyhow::Context;
+use innkeeper_model::time::Clock;
+use innkeeper_store::migrate::{self, Target};
+use innkeeper_store::{LocalFiles, Options, Pool, Store, StoreError, connect, redact};
+
+use crate::config::Settings;
+
+/// Connections, without a look at the schema. `create` makes a missing SQLite file.
+pub(crate) async fn open(settings: &Settings, create: bool) -> anyhow::Result<Pool> {
+    let options = Options {
+        max_connections: settings.database_connections,
+        create,
+        ..Options::new(settings.database_url.clone())
+    };
+    connect(&options).await.with_context(|| named(settings))
+}
+
+/// A store whose schema is up to date.
+pub(crate) async fn store(settings: &Settings) -> anyhow::Result<Store> {
+    let pool = open(settings, true).await?;
+    let report = migrate::upgrade(&pool, &Clock::System, Target::Latest).await.with_context(|| named(settings))?;
+    for warning in &report.warnings {
+        tracing::warn!("{warning}");
+    }
+    for step in &report.done {
+        tracing::info!(migration = step.label(), "migrated the database");
+    }
+    migrate::ensure_supported(&pool).await.with_context(|| named(settings))?;
+    let path = settings.data_dir.join("files");
+    let files = LocalFiles::new(&path).with_context(|| format!("files cannot be kept in `{}`", path.display()))?;
+    Ok(Store::new(pool, Clock::System, Arc::new(files)))
+}
+
+fn named(settings: &Settings) -> String {
+    format!("cannot use the database `{}`", redact(&settings.database_url))
+}
+
+/// Whether an error says that there is nothing of that name.
+pub(crate) fn is_conflict(error: &StoreError) -> bool {
+    matches!(error, StoreError::Conflict(_))
+}

@@ -1,0 +1,107 @@
+//! An action that a client runs on a message.
+
+use innkeeper_host::turn::TurnContext;
+use innkeeper_model::authority::Authority;
+use innkeeper_model::chat_message::{MessageUpdate, StoredMessage};
+use innkeeper_model::tool::ActionResult;
+use innkeeper_model::{ChatId, MessageId, PluginId, Principal};
+use innkeeper_sandbox::{Answer, Ask};
+
+use crate::dispatch::{Dispatch, NewTurn};
+use crate::error::DispatchError;
+use crate::tools::one_call;
+
+/// What a client asks for.
+#[derive(Clone, Debug)]
+pub struct ActionTurn {
+    /// For whom.
+    pub principal: Principal,
+    /// Whose action.
+    pub plugin: PluginId,
+    /// Which action.
+    pub action: String,
+    /// The chat.
+    pub chat: Option<ChatId>,
+    /// Its messages, where the client sends them; else those that are stored.
+    pub messages: Option<Vec<StoredMessage>>,
+    /// The message that the action is for; the last one where there is none.
+    pub message: Option<MessageId>,
+    /// The client's connection for events.
+    pub session: Option<String>,
+    /// BCP 47 tag.
+    pub locale: Option<String>,
+    /// Size of the request's body.
+    pub body_bytes: u64,
+}
+
+/// What came of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ActionOutcome {
+    /// The result, where the action gave one.
+    pub result: Option<ActionResult>,
+    /// Id of the call, for its receipt.
+    pub call: String,
+    /// Id of the turn.
+    pub turn: String,
+}
+
+impl Dispatch {
+    /// Runs an action. Changes of messages that it returns are stored, in chats that are stored here. Dropping the future ends the call.
+    pub async fn run_action(&self, turn: ActionTurn) -> Result<ActionOutcome, DispatchError> {
+        self.admit_turn(&turn.principal)?;
+        self.check_chat(&turn.principal, turn.chat.as_ref(), false).await?;
+        let plugin = self.registry().resolve(&turn.plugin)?;
+        if !plugin.manifest.actions.iter().any(|known| known.id == turn.action) {
+            let action = crate::error::shown(&turn.action);
+            return Err(DispatchError::UnknownAction { plugin: turn.plugin, action });
+        }
+        let authority = turn.principal.user().map_or(Authority::Nothing, |user| Authority::Own(user.clone()));
+        let from_client = turn.messages.is_some();
+        let messages = match (turn.messages, &turn.chat) {
+            (Some(messages), _) => messages,
+            (None, Some(chat)) => self.store().chat_messages().branch(&authority, chat, turn.message.as_ref()).await?,
+            (None, None) => return Err(DispatchError::Body("an action needs `chat_id` or `messages`".to_owned())),
+        };
+        let id = uuid::Uuid::now_v7().to_string();
+        let new = NewTurn {
+            id: id.clone(),
+            principal: turn.principal,
+            chat: turn.chat.clone(),
+            message: turn.message,
+            locale: turn.locale,
+            context: TurnContext::default(),
+            frames: None,
+            kept: None,
+        };
+        let ask = Ask::Action { id: turn.action, messages: messages.clone() };
+        let (answer, call) = self.run(new, move |scope| one_call(scope, plugin, ask, turn.body_bytes)).await?;
+        let Answer::Action(result) = answer else { return Err(DispatchError::Internal) };
+        if let (Some(result), Some(chat), false) = (&result, &turn.chat, from_client) {
+            self.store_changes(&authority, chat, &messages, result).await?;
+        }
+        Ok(ActionOutcome { result, call, turn: id })
+    }
+
+    /// Stores new text for messages that the action was given; it cannot name others.
+    async fn store_changes(
+        &self,
+        authority: &Authority,
+        chat: &ChatId,
+        given: &[StoredMessage],
+        result: &ActionResult,
+    ) -> Result<(), DispatchError> {
+        for change in &result.messages {
+            let Some(before) = given.iter().find(|message| message.id == change.message) else { continue };
+            if before.content == change.content {
+                continue;
+            }
+            let update = MessageUpdate {
+                content: Some(change.content.clone()),
+                original_content: Some(before.content.clone()),
+                ..MessageUpdate::default()
+            };
+            self.store().chat_messages().set(authority, chat, &change.message, &update).await?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,205 @@
+//! Asks a model: a pipe or an upstream provider. Whatever it answers comes as chunks, with `finish` or `failed` last.
+
+use std::sync::Arc;
+
+use innkeeper_host::CallHandle;
+use innkeeper_host::events::admit_streamed;
+use innkeeper_model::chat_request::{ChatRequest, restore_blobs};
+use innkeeper_model::chunk::Chunk;
+use innkeeper_model::event::{Direction, WireEvent, check};
+use innkeeper_model::permission::Grants;
+use innkeeper_model::{Permission, json};
+use innkeeper_registry::Plugin;
+use innkeeper_sandbox::{Answer, Ask, Budget, Permit, Reply};
+use tokio::sync::mpsc;
+
+use crate::error::DispatchError;
+use crate::models::Target;
+use crate::scope::{Scope, answered, outcome_error};
+
+/// An answer on its way.
+pub(crate) struct Answering {
+    source: Source,
+    /// Chunks that are there already.
+    ready: std::collections::VecDeque<Chunk>,
+    ended: bool,
+}
+
+enum Source {
+    Pipe { plugin: Arc<Plugin>, call: CallHandle, chunks: Option<mpsc::Receiver<Chunk>> },
+    Provider { chunks: mpsc::Receiver<Result<Chunk, DispatchError>> },
+}
+
+/// What came next.
+pub(crate) enum Next {
+    /// A piece of the answer, for filters and the client.
+    Chunk(Chunk),
+    /// An event, checked.
+    Event(WireEvent),
+}
+
+/// Asks a model. Returns once it has begun to answer.
+pub(crate) async fn ask(
+    scope: &Arc<Scope>,
+    target: &Target,
+    request: ChatRequest,
+    caller: Option<(&CallHandle, Budget)>,
+    permit: Option<Permit>,
+    body_bytes: u64,
+) -> Result<Answering, DispatchError> {
+    match target {
+        Target::Provider { provider, model } => {
+            let mut request = request;
+            request.model.clone_from(model);
+            restore_blobs(&mut request, &|id| scope.turn.blobs.get(id))?;
+            let chunks = provider.chat(&scope.dispatch, request, scope.turn.cancel.clone()).await?;
+            Ok(Answering { source: Source::Provider { chunks }, ready: Default::default(), ended: false })
+        }
+        Target::Pipe { plugin, model } => {
+            let mut request = request;
+            request.model.clone_from(model);
+            let budget = Budget::new(&plugin.limits, body_bytes);
+            let budget = caller.map_or(budget, |(_, left)| budget.within(left));
+            let permit = permit.ok_or(DispatchError::Internal)?;
+            let parent = caller.map(|(caller, _)| caller);
+            let started = scope.start(plugin, parent, budget, permit, Ask::Run(request)).await?;
+            let (answer, _) = answered(plugin, started.delivery).await.map_err(|(error, _)| error)?;
+            let (ready, chunks) = match answer {
+                Answer::Reply(Reply::Text(text)) => (vec![Chunk::Text(text), stop()], None),
+                Answer::Reply(Reply::Json(text)) => (pieces(plugin, &text)?, None),
+                Answer::Reply(Reply::Chunks(chunks)) => (Vec::new(), Some(chunks)),
+                _ => return Err(DispatchError::Internal),
+            };
+            let source = Source::Pipe { plugin: Arc::clone(plugin), call: started.call, chunks };
+            Ok(Answering { source, ready: ready.into(), ended: false })
+        }
+    }
+}
+
+fn stop() -> Chunk {
+    Chunk::Finish { choice: 0, reason: "stop".to_owned(), usage: None }
+}
+
+impl Answering {
+    /// The next piece; `None` after the last. An answer that breaks off is an error.
+    pub(crate) async fn next(&mut self) -> Result<Option<Next>, DispatchError> {
+        loop {
+            let Some(chunk) = self.next_chunk().await? else {
+                return if self.ended { Ok(None) } else { Err(self.broken().await) };
+            };
+            match chunk {
+                Chunk::Raw(raw) => {
+                    // What a frame holds is typed and checked here, so that nothing passes as a raw frame that would not pass by its name.
+                    let typed = Chunk::from_frame(&raw).map_err(|error| self.contract(error.to_string()))?;
+                    match typed.as_slice() {
+                        [Chunk::Raw(_)] => return Ok(Some(Next::Chunk(Chunk::Raw(raw)))),
+                        _ => typed.into_iter().rev().for_each(|chunk| self.ready.push_front(chunk)),
+                    }
+                }
+                Chunk::Event(event) => {
+                    if self.admit(&event) {
+                        return Ok(Some(Next::Event(event)));
+                    }
+                }
+                chunk => {
+                    self.ended |= chunk.is_end();
+                    return Ok(Some(Next::Chunk(chunk)));
+                }
+            }
+        }
+    }
+
+    async fn next_chunk(&mut self) -> Result<Option<Chunk>, DispatchError> {
+        if let Some(chunk) = self.ready.pop_front() {
+            return Ok(Some(chunk));
+        }
+        match &mut self.source {
+            Source::Pipe { chunks: Some(chunks), .. } => Ok(chunks.recv().await),
+            Source::Pipe { chunks: None, .. } => Ok(None),
+            Source::Provider { chunks } => chunks.recv().await.transpose(),
+        }
+    }
+
+    /// Whether an event inside the answer may pass; one that may not is dropped, and the log says so.
+    fn admit(&self, event: &WireEvent) -> bool {
+        match &self.source {
+            Source::Pipe { call, .. } => {
+                let admitted = admit_streamed(call, event);
+                if let Err(fault) = &admitted {
+                    tracing::warn!(plugin = %call.plugin(), call = call.id(), ?fault, "an event inside an answer was dropped");
+                }
+                admitted.is_ok()
+            }
+            // A provider is no plugin and has no grants; it may show progress and no more.
+            Source::Provider { .. } => {
+                let grants = Grants::default().with(Permission::EventsEmit);
+                check(event, Direction::Emit, &grants).is_ok()
+            }
+        }
+    }
+
+    /// What fuel the answer took, once it has ended.
+    pub(crate) async fn fuel(&self) -> u64 {
+        match &self.source {
+            Source::Pipe { call, .. } => call.settled().await.1,
+            Source::Provider { .. } => 0,
+        }
+    }
+
+    async fn broken(&self) -> DispatchError {
+        match &self.source {
+            Source::Pipe { plugin, call, .. } => {
+                let (outcome, _) = call.settled().await;
+                outcome_error(plugin, outcome).unwrap_or_else(|| DispatchError::Contract {
+                    plugin: plugin.id.clone(),
+                    problem: "the answer ended without `finish` or `failed`".to_owned(),
+                })
+            }
+            Source::Provider { .. } => DispatchError::Provider {
+                provider: String::new(),
+                status: 0,
+                message: "the answer broke off".to_owned(),
+            },
+        }
+    }
+
+    fn contract(&self, problem: String) -> DispatchError {
+        match &self.source {
+            Source::Pipe { plugin, .. } => DispatchError::Contract { plugin: plugin.id.clone(), problem: crate::error::shown(&problem) },
+            Source::Provider { .. } => {
+                DispatchError::Provider { provider: String::new(), status: 0, message: crate::error::shown(&problem) }
+            }
+        }
+    }
+}
+
+/// A whole chat completion in pieces.
+fn pieces(plugin: &Plugin, text: &str) -> Result<Vec<Chunk>, DispatchError> {
+    let wrong = |problem: String| DispatchError::Contract { plugin: plugin.id.clone(), problem: crate::error::shown(&problem) };
+    completion_pieces(text).map_err(wrong)
+}
+
+/// The choices of a chat completion as if they had been streamed, then its usage.
+pub(crate) fn completion_pieces(text: &str) -> Result<Vec<Chunk>, String> {
+    let body = json::object(text).map_err(|error| format!("it is not a chat completion: {error}"))?;
+    if body.get("error").is_some_and(|error| error != "null") {
+        return Chunk::from_frame(text).map_err(|error| error.to_string());
+    }
+    let choices = body.get("choices").ok_or("it is not a chat completion: `choices` is missing")?;
+    let mut frame_choices = Vec::new();
+    for choice in json::array(choices).map_err(|error| format!("`choices` is not a list: {error}"))? {
+        let choice = json::object(choice).map_err(|error| format!("a choice is not an object: {error}"))?;
+        let fields = choice.entries().iter().map(|entry| {
+            let key = if entry.key == "message" { "\"delta\"".to_owned() } else { entry.raw_key.to_string() };
+            format!("{key}:{}", entry.value)
+        });
+        frame_choices.push(format!("{{{}}}", fields.collect::<Vec<_>>().join(",")));
+    }
+    let usage = body.get("usage").filter(|usage| *usage != "null").map_or(String::new(), |usage| format!(",\"usage\":{usage}"));
+    let frame = format!("{{\"object\":\"chat.completion.chunk\",\"choices\":[{}]{usage}}}", frame_choices.join(","));
+    let mut chunks = Chunk::from_frame(&frame).map_err(|error| error.to_string())?;
+    if !chunks.iter().any(Chunk::is_end) {
+        chunks.push(stop());
+    }
+    Ok(chunks)
+}

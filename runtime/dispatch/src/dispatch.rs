@@ -1,0 +1,270 @@
+//! What serves turns: made once for a process, over the registry, the store and the sandbox.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use innkeeper_host::Turn;
+use innkeeper_host::turn::{Blobs, TurnContext};
+use innkeeper_model::authority::Authority;
+use innkeeper_model::{ChatId, MessageId, Principal};
+use innkeeper_registry::Registry;
+use innkeeper_sandbox::Sandbox;
+use innkeeper_store::Store;
+use tokio::runtime::Handle;
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::chat::Frame;
+use crate::error::DispatchError;
+use crate::events::{Kept, TurnEvents};
+use crate::hub::{About, Hub, Patience};
+use crate::models::ModelCache;
+use crate::provider::{Provider, ProviderConfig};
+use crate::receipts::ReceiptLog;
+use crate::scope::{Scope, drive, inbox};
+
+/// What a dispatch is made of.
+pub struct DispatchOptions {
+    /// The installed plugins.
+    pub registry: Registry,
+    /// The data.
+    pub store: Store,
+    /// Where plugins run.
+    pub sandbox: Sandbox,
+    /// Upstream models.
+    pub providers: Vec<ProviderConfig>,
+    /// The runtime that guests run on; another than that of sockets and timers, which a guest could delay.
+    pub guests: Handle,
+    /// Whether filters that ask for it keep their instance from inlet to outlet.
+    pub keep_instances: bool,
+    /// How long a question waits for its answer.
+    pub ask_timeout: Duration,
+    /// How long a question waits for a person who has left to come back.
+    pub reconnect_grace: Duration,
+}
+
+/// Serves turns. Cheap to clone.
+#[derive(Clone)]
+pub struct Dispatch(Arc<Inner>);
+
+struct Inner {
+    registry: Registry,
+    store: Store,
+    sandbox: Sandbox,
+    providers: Vec<Arc<Provider>>,
+    models: ModelCache,
+    hub: Hub,
+    receipts: ReceiptLog,
+    guests: Handle,
+    io: Handle,
+    keep_instances: bool,
+    patience: Patience,
+    draining: AtomicBool,
+    stop: CancellationToken,
+    turns: TaskTracker,
+}
+
+/// What is known of a turn when it begins.
+pub(crate) struct NewTurn {
+    pub(crate) id: String,
+    pub(crate) principal: Principal,
+    pub(crate) chat: Option<ChatId>,
+    pub(crate) message: Option<MessageId>,
+    pub(crate) locale: Option<String>,
+    pub(crate) context: TurnContext,
+    pub(crate) frames: Option<mpsc::Sender<Frame>>,
+    pub(crate) kept: Option<Arc<Kept>>,
+}
+
+impl Dispatch {
+    /// Makes a dispatch. The present runtime is the one for sockets, timers and receipts.
+    pub fn new(options: DispatchOptions) -> Result<Self, DispatchError> {
+        let providers = options.providers.into_iter().map(|config| Provider::new(config).map(Arc::new));
+        Ok(Self(Arc::new(Inner {
+            providers: providers.collect::<Result<_, _>>()?,
+            receipts: ReceiptLog::start(options.store.clone()),
+            registry: options.registry,
+            store: options.store,
+            sandbox: options.sandbox,
+            models: ModelCache::default(),
+            hub: Hub::default(),
+            guests: options.guests,
+            io: Handle::current(),
+            keep_instances: options.keep_instances,
+            patience: Patience { answer: options.ask_timeout, reconnect: options.reconnect_grace },
+            draining: AtomicBool::new(false),
+            stop: CancellationToken::new(),
+            turns: TaskTracker::new(),
+        })))
+    }
+
+    /// The installed plugins.
+    pub fn registry(&self) -> &Registry {
+        &self.0.registry
+    }
+
+    /// The data.
+    pub fn store(&self) -> &Store {
+        &self.0.store
+    }
+
+    /// Events and questions of people.
+    pub fn hub(&self) -> &Hub {
+        &self.0.hub
+    }
+
+    /// Where receipts go.
+    pub fn receipts(&self) -> &ReceiptLog {
+        &self.0.receipts
+    }
+
+    /// Turns that run, background work included.
+    pub fn running(&self) -> usize {
+        self.0.turns.len()
+    }
+
+    /// Takes no more turns and waits for those that run. At the deadline they are cancelled, questions that wait included.
+    pub async fn drain(&self, deadline: Duration) {
+        self.0.draining.store(true, Ordering::Relaxed);
+        self.0.turns.close();
+        if tokio::time::timeout(deadline, self.0.turns.wait()).await.is_err() {
+            tracing::warn!(turns = self.0.turns.len(), "turns are cut at the drain deadline");
+        }
+        self.stop_now();
+        if tokio::time::timeout(Duration::from_secs(5), self.0.turns.wait()).await.is_err() {
+            tracing::error!(turns = self.0.turns.len(), "turns did not end when they were cancelled");
+        }
+        self.0.receipts.flush().await;
+    }
+
+    /// Cancels every turn.
+    pub fn stop_now(&self) {
+        self.0.draining.store(true, Ordering::Relaxed);
+        self.0.stop.cancel();
+    }
+
+    pub(crate) fn sandbox(&self) -> &Sandbox {
+        &self.0.sandbox
+    }
+
+    pub(crate) fn providers(&self) -> &[Arc<Provider>] {
+        &self.0.providers
+    }
+
+    pub(crate) fn model_cache(&self) -> &ModelCache {
+        &self.0.models
+    }
+
+    pub(crate) fn io(&self) -> &Handle {
+        &self.0.io
+    }
+
+    pub(crate) fn keeps_instances(&self) -> bool {
+        self.0.keep_instances
+    }
+
+    /// Whether a turn may begin at all.
+    pub(crate) fn admit_turn(&self, principal: &Principal) -> Result<(), DispatchError> {
+        if self.0.draining.load(Ordering::Relaxed) {
+            return Err(DispatchError::Unavailable { limit: "draining", retry_after_ms: 5_000 });
+        }
+        if matches!(principal, Principal::Person { .. }) && !principal.is_admitted() {
+            return Err(DispatchError::NotAllowed("an admin has to admit you first".to_owned()));
+        }
+        Ok(())
+    }
+
+    /// Whether the principal may name a chat. Ids come from strangers; a chat of somebody else's looks like one that is not there.
+    pub(crate) async fn check_chat(
+        &self,
+        principal: &Principal,
+        chat: Option<&ChatId>,
+        writes: bool,
+    ) -> Result<(), DispatchError> {
+        let (Some(chat), Some(user)) = (chat, principal.user()) else {
+            return if writes { Err(DispatchError::Body("`store` needs the id of a chat of yours".to_owned())) } else { Ok(()) };
+        };
+        let refused = || DispatchError::NotAllowed("there is no such chat that you may use".to_owned());
+        if !chat.is_saved() {
+            return if writes { Err(refused()) } else { Ok(()) };
+        }
+        let authority = Authority::Own(user.clone());
+        let chats = self.store().chats();
+        let may = if writes { chats.may_write(&authority, chat).await? } else { chats.may_see(&authority, chat).await? };
+        if may { Ok(()) } else { Err(refused()) }
+    }
+
+    /// Runs a turn's work in a task of its own. `client` ends it as long as the work goes on.
+    pub(crate) fn launch<F, Fut>(&self, new: NewTurn, client: CancellationToken, work: F)
+    where
+        F: FnOnce(Arc<Scope>) -> Fut + Send + 'static,
+        Fut: Future<Output = ()> + Send + 'static,
+    {
+        let (children, inbox) = inbox();
+        let cancel = self.0.stop.child_token();
+        let about = About { chat: new.chat.clone(), message: new.message.clone(), turn: new.id.clone() };
+        let events = TurnEvents {
+            hub: self.0.hub.clone(),
+            user: new.principal.user().cloned(),
+            about,
+            patience: self.0.patience,
+            cancel: cancel.clone(),
+            frames: new.frames,
+            kept: new.kept,
+        };
+        let turn = Turn {
+            id: new.id,
+            principal: new.principal,
+            chat: new.chat,
+            message: new.message,
+            locale: new.locale,
+            context: new.context,
+            blobs: Blobs::default(),
+            events: Arc::new(events),
+            children,
+            cancel,
+        };
+        let scope = Scope::new(self.clone(), Arc::new(turn), &inbox);
+        let work = work(Arc::clone(&scope));
+        self.0.turns.spawn_on(drive(scope, inbox, client, work), &self.0.guests);
+    }
+
+    /// Runs a turn whose work has a result. Dropping the future ends the turn.
+    pub(crate) async fn run<F, Fut, R>(&self, new: NewTurn, work: F) -> Result<R, DispatchError>
+    where
+        F: FnOnce(Arc<Scope>) -> Fut + Send + 'static,
+        Fut: Future<Output = Result<R, DispatchError>> + Send + 'static,
+        R: Send + 'static,
+    {
+        let (sender, result) = oneshot::channel();
+        let client = CancellationToken::new();
+        let _guard = client.clone().drop_guard();
+        self.launch(new, client, move |scope| async move {
+            // Nobody listens where the client has gone.
+            let _ = sender.send(work(scope).await);
+        });
+        result.await.unwrap_or(Err(DispatchError::Cancelled))
+    }
+
+    /// Runs work that belongs to no chat.
+    pub(crate) async fn run_alone<F, Fut, R>(&self, principal: &Principal, work: F) -> Result<R, DispatchError>
+    where
+        F: FnOnce(Arc<Scope>) -> Fut + Send + 'static,
+        Fut: Future<Output = Result<R, DispatchError>> + Send + 'static,
+        R: Send + 'static,
+    {
+        let new = NewTurn {
+            id: uuid::Uuid::now_v7().to_string(),
+            principal: principal.clone(),
+            chat: None,
+            message: None,
+            locale: None,
+            context: TurnContext::default(),
+            frames: None,
+            kept: None,
+        };
+        self.run(new, work).await
+    }
+}

@@ -1,0 +1,91 @@
+//! Where a turn's events go: to the person's subscribers, into the answer's frames, and, in chats that this server stores, into the message.
+
+use std::sync::{Mutex, PoisonError};
+
+use futures::future::BoxFuture;
+use innkeeper_host::turn::Events;
+use innkeeper_model::authority::Authority;
+use innkeeper_model::chunk::Chunk;
+use innkeeper_model::event::{WireEvent, is_persisted};
+use innkeeper_model::{ChatId, Error, MessageId, UserId};
+use innkeeper_store::Store;
+use serde_json::Value;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::chat::Frame;
+use crate::hub::{About, Hub, Patience};
+
+/// The events of one turn.
+pub(crate) struct TurnEvents {
+    pub(crate) hub: Hub,
+    pub(crate) user: Option<UserId>,
+    pub(crate) about: About,
+    pub(crate) patience: Patience,
+    pub(crate) cancel: CancellationToken,
+    pub(crate) frames: Option<mpsc::Sender<Frame>>,
+    pub(crate) kept: Option<std::sync::Arc<Kept>>,
+}
+
+impl Events for TurnEvents {
+    fn emit(&self, event: WireEvent) -> BoxFuture<'_, Result<(), Error>> {
+        if let Some(kept) = &self.kept {
+            kept.keep(&event);
+        }
+        if let Some(user) = &self.user {
+            self.hub.publish(user, &self.about, event.clone());
+        }
+        Box::pin(async move {
+            if let Some(frames) = &self.frames {
+                // Nobody listens where the client has gone; the turn is about to end then.
+                let _ = frames.send(Frame::Chunk(Chunk::Event(event))).await;
+            }
+            Ok(())
+        })
+    }
+
+    fn call(&self, event: WireEvent) -> BoxFuture<'_, Result<Value, Error>> {
+        Box::pin(async move {
+            let Some(user) = &self.user else {
+                return Err(Error::unavailable("there is no person behind this call to ask", None));
+            };
+            self.hub.ask(user, &self.about, event, self.patience, &self.cancel).await
+        })
+    }
+}
+
+/// Events of a stored message that are not in the database yet. They are written together, so that a long answer is not rewritten for each.
+pub(crate) struct Kept {
+    pub(crate) store: Store,
+    pub(crate) authority: Authority,
+    pub(crate) chat: ChatId,
+    pub(crate) message: MessageId,
+    waiting: Mutex<Vec<WireEvent>>,
+}
+
+impl Kept {
+    pub(crate) fn new(store: Store, authority: Authority, chat: ChatId, message: MessageId) -> Self {
+        Self { store, authority, chat, message, waiting: Mutex::default() }
+    }
+
+    fn keep(&self, event: &WireEvent) {
+        if is_persisted(&event.kind) {
+            self.waiting.lock().unwrap_or_else(PoisonError::into_inner).push(event.clone());
+        }
+    }
+
+    /// Writes what waits. What cannot be written at present waits on.
+    pub(crate) async fn flush(&self) {
+        let events = std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
+        if events.is_empty() {
+            return;
+        }
+        let written = self.store.chat_messages().apply_events(&self.authority, &self.chat, &self.message, &events).await;
+        if let Err(error) = written {
+            tracing::warn!(%error, "events of a message cannot be stored at present");
+            if error.is_transient() {
+                self.waiting.lock().unwrap_or_else(PoisonError::into_inner).splice(0..0, events);
+            }
+        }
+    }
+}

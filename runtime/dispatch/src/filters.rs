@@ -1,0 +1,258 @@
+//! The filters of a turn, in ascending order of priority and id, and what happens when one breaks.
+
+use std::sync::Arc;
+
+use innkeeper_host::CallHandle;
+use innkeeper_host::events::admit_streamed;
+use innkeeper_model::chat_message::StoredMessage;
+use innkeeper_model::chat_request::ChatRequest;
+use innkeeper_model::chunk::Chunk;
+use innkeeper_model::manifest::FilterDescription;
+use innkeeper_model::plugin::OnFailure;
+use innkeeper_registry::Plugin;
+use innkeeper_sandbox::{Answer, Ask, Budget, CallError, Invocation, Permit};
+
+use crate::error::DispatchError;
+use crate::scope::Scope;
+
+/// The filters of a turn.
+pub(crate) struct Chain {
+    links: Vec<Link>,
+}
+
+/// One filter in a turn.
+struct Link {
+    plugin: Arc<Plugin>,
+    about: FilterDescription,
+    permit: Option<Permit>,
+    kept: Option<Invocation>,
+    /// The call whose hook ran last.
+    call: Option<CallHandle>,
+    budget: Budget,
+    /// It broke, and the turn goes on without it.
+    over: bool,
+}
+
+/// Which hook.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Hook {
+    Inlet,
+    Request,
+    Stream,
+    Outlet,
+}
+
+impl Chain {
+    /// A chain of plugins, each with the slot that it was admitted with.
+    pub(crate) fn new(filters: Vec<(Arc<Plugin>, Permit)>, body_bytes: u64) -> Self {
+        let link = |(plugin, permit): (Arc<Plugin>, Permit)| {
+            let about = plugin.manifest.filter.clone()?;
+            let budget = Budget::new(&plugin.limits, body_bytes);
+            Some(Link { plugin, about, permit: Some(permit), kept: None, call: None, budget, over: false })
+        };
+        Self { links: filters.into_iter().filter_map(link).collect() }
+    }
+
+    /// Runs `inlet` hooks. A refusal ends the turn.
+    pub(crate) async fn inlet(&mut self, scope: &Arc<Scope>, request: ChatRequest) -> Result<ChatRequest, DispatchError> {
+        self.on_request(scope, request, Hook::Inlet, Ask::Inlet).await
+    }
+
+    /// Runs `request` hooks. A refusal ends the turn.
+    pub(crate) async fn request(&mut self, scope: &Arc<Scope>, request: ChatRequest) -> Result<ChatRequest, DispatchError> {
+        self.on_request(scope, request, Hook::Request, Ask::Request).await
+    }
+
+    /// Runs `stream` hooks on pieces that are ready. What a filter adds is checked like a pipe's own pieces.
+    pub(crate) async fn stream(&mut self, scope: &Arc<Scope>, mut chunks: Vec<Chunk>) -> Result<Vec<Chunk>, DispatchError> {
+        for link in self.links.iter_mut().filter(|link| link.has(Hook::Stream)) {
+            if chunks.is_empty() {
+                break;
+            }
+            let before = chunks.clone();
+            match link.ask(scope, Ask::Stream(chunks)).await {
+                Ok(Answer::Chunks(after)) => chunks = link.admitted(after)?,
+                Ok(_) => return Err(DispatchError::Internal),
+                // Its own word that it failed: the pieces pass as they were.
+                Err(CallError::Plugin(error)) => {
+                    tracing::warn!(plugin = %link.plugin.id, error = innkeeper_host::log::escape(&error.to_string()), "a stream filter failed on a piece");
+                    chunks = before;
+                }
+                Err(error) => {
+                    link.broke(scope, error)?;
+                    chunks = before;
+                }
+            }
+        }
+        Ok(chunks)
+    }
+
+    /// Runs `outlet` hooks. Failures are recorded and change nothing.
+    pub(crate) async fn outlet(&mut self, scope: &Arc<Scope>, mut messages: Vec<StoredMessage>) -> Vec<StoredMessage> {
+        for link in self.links.iter_mut().filter(|link| link.has(Hook::Outlet)) {
+            match link.ask(scope, Ask::Outlet(messages.clone())).await {
+                Ok(Answer::Messages(after)) => messages = merge(messages, after),
+                Ok(_) => {}
+                Err(error) => {
+                    let error = DispatchError::call(&link.plugin.id, error);
+                    tracing::warn!(plugin = %link.plugin.id, %error, "an outlet filter failed");
+                }
+            }
+        }
+        messages
+    }
+
+    /// Whether any filter has a hook on pieces.
+    pub(crate) fn filters_pieces(&self) -> bool {
+        self.links.iter().any(|link| link.has(Hook::Stream))
+    }
+
+    /// Whether any filter has a hook on stored messages.
+    pub(crate) fn filters_messages(&self) -> bool {
+        self.links.iter().any(|link| link.has(Hook::Outlet))
+    }
+
+    /// Gives back the slots of filters that keep nothing until `readmit`. Only where no filter of the turn keeps an instance:
+    /// nothing waits for a slot while it holds another.
+    pub(crate) fn release(&mut self, scope: &Scope) {
+        let idle = |link: &Link| !link.keeps(scope) && !link.has(Hook::Stream);
+        if self.links.iter().all(idle) {
+            self.links.iter_mut().for_each(|link| link.permit = None);
+        }
+    }
+
+    /// Takes the slots anew that `release` gave back.
+    pub(crate) async fn readmit(&mut self, scope: &Scope) -> Result<(), DispatchError> {
+        let missing: Vec<_> = self.links.iter_mut().filter(|link| link.permit.is_none() && link.has(Hook::Outlet)).collect();
+        let Some(first) = missing.first().map(|link| link.plugin.id.clone()) else { return Ok(()) };
+        let plugins: Vec<_> = missing.iter().map(|link| (link.plugin.id.clone(), Arc::clone(&link.plugin.limits))).collect();
+        let permits = scope.dispatch.sandbox().admit(&plugins, scope.user()).await;
+        let permits = permits.map_err(|error| DispatchError::call(&first, error))?;
+        missing.into_iter().zip(permits).for_each(|(link, permit)| link.permit = Some(permit));
+        Ok(())
+    }
+
+    /// Ends kept instances; their background work goes on behind the turn.
+    pub(crate) fn finish(self, scope: &Scope) {
+        self.links.into_iter().filter_map(|link| link.kept).for_each(|kept| scope.finish(kept));
+    }
+
+    async fn on_request(
+        &mut self,
+        scope: &Arc<Scope>,
+        mut request: ChatRequest,
+        hook: Hook,
+        ask: fn(ChatRequest) -> Ask,
+    ) -> Result<ChatRequest, DispatchError> {
+        for link in self.links.iter_mut().filter(|link| link.has(hook)) {
+            let before = request.clone();
+            match link.ask(scope, ask(request)).await {
+                Ok(Answer::Request(after)) => {
+                    // What a guest wrote into JSON fields must be JSON before anybody else sees it.
+                    if let Err(error) = crate::request::check(scope, &after) {
+                        link.broke(scope, CallError::Invalid(error.to_string()))?;
+                        request = before;
+                    } else {
+                        request = after;
+                    }
+                }
+                Ok(_) => return Err(DispatchError::Internal),
+                Err(CallError::Plugin(error)) => return Err(DispatchError::call(&link.plugin.id, CallError::Plugin(error))),
+                Err(error) => {
+                    link.broke(scope, error)?;
+                    request = before;
+                }
+            }
+        }
+        Ok(request)
+    }
+}
+
+impl Link {
+    fn has(&self, hook: Hook) -> bool {
+        let hooks = self.about.hooks;
+        !self.over
+            && match hook {
+                Hook::Inlet => hooks.inlet,
+                Hook::Request => hooks.request,
+                Hook::Stream => hooks.stream,
+                Hook::Outlet => hooks.outlet,
+            }
+    }
+
+    fn keeps(&self, scope: &Scope) -> bool {
+        self.about.keep_instance && scope.dispatch.keeps_instances()
+    }
+
+    /// Calls a hook, on the kept instance or on a fresh one.
+    async fn ask(&mut self, scope: &Arc<Scope>, ask: Ask) -> Result<Answer, CallError> {
+        let mut invocation = match self.kept.take() {
+            Some(kept) => kept,
+            None => {
+                let permit = self.permit.clone().ok_or(CallError::Internal)?;
+                let made = scope.instantiate(&self.plugin, None, self.budget, permit).await;
+                made.map_err(|error| match error {
+                    DispatchError::Limit { limit, .. } => CallError::Limit(limit),
+                    DispatchError::Trapped { trap, .. } => CallError::Trap(trap),
+                    DispatchError::Cancelled => CallError::Cancelled,
+                    _ => CallError::Internal,
+                })?
+            }
+        };
+        self.call = Some(invocation.call().clone());
+        let answer = invocation.hook(ask).await;
+        if self.keeps(scope) && invocation.is_usable() {
+            self.kept = Some(invocation);
+        } else {
+            scope.finish(invocation);
+        }
+        if answer.is_ok() {
+            scope.dispatch.registry().report_success(&self.plugin.id);
+        }
+        answer
+    }
+
+    /// Decides what a broken filter means: the end of the turn, or of the filter for this turn.
+    fn broke(&mut self, scope: &Scope, error: CallError) -> Result<(), DispatchError> {
+        let cancelled = error == CallError::Cancelled;
+        let error = DispatchError::call(&self.plugin.id, error);
+        tracing::warn!(plugin = %self.plugin.id, turn = scope.turn.id, %error, "a filter broke");
+        let policy = if self.about.guard { OnFailure::Closed } else { self.plugin.settings.on_failure };
+        if policy == OnFailure::Quarantine {
+            scope.dispatch.registry().report_failure(&self.plugin.id);
+        }
+        if policy == OnFailure::Closed || cancelled {
+            return Err(error);
+        }
+        self.over = true;
+        Ok(())
+    }
+
+    /// What a filter gave back, typed and checked: its events need its own grants.
+    fn admitted(&self, chunks: Vec<Chunk>) -> Result<Vec<Chunk>, DispatchError> {
+        let contract = |problem: String| DispatchError::Contract { plugin: self.plugin.id.clone(), problem: crate::error::shown(&problem) };
+        let mut admitted = Vec::with_capacity(chunks.len());
+        for chunk in chunks {
+            let typed = match &chunk {
+                Chunk::Raw(raw) => Chunk::from_frame(raw).map_err(|error| contract(error.to_string()))?,
+                _ => vec![chunk],
+            };
+            admitted.extend(typed.into_iter().filter(|chunk| match chunk {
+                Chunk::Event(event) => self.call.as_ref().is_some_and(|call| admit_streamed(call, event).is_ok()),
+                _ => true,
+            }));
+        }
+        Ok(admitted)
+    }
+}
+
+/// What a filter may change in stored messages: the text of those that are there. It can neither add nor remove.
+fn merge(before: Vec<StoredMessage>, after: Vec<StoredMessage>) -> Vec<StoredMessage> {
+    let merged = before.into_iter().map(|mut message| {
+        if let Some(changed) = after.iter().find(|changed| changed.id == message.id) {
+            message.content.clone_from(&changed.content);
+        }
+        message
+    });
+    merged.collect()
+}

@@ -1,0 +1,253 @@
+//! Events on their way to people, and questions on their way back.
+//!
+//! Subscriptions are per person. A question waits for one answer, from the person who was asked, under an id that cannot be guessed;
+//! it holds neither a database connection nor a thread. What a server has in mind here it could also hear from another: ids are global.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use innkeeper_model::event::WireEvent;
+use innkeeper_model::{ChatId, Error, ErrorCode, MessageId, UserId};
+use serde_json::Value;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio_util::sync::CancellationToken;
+
+/// Events that a subscriber may be behind before it is dropped.
+const BACKLOG: usize = 1_024;
+
+/// Events for people, and the questions that are open.
+#[derive(Clone, Default)]
+pub struct Hub(Arc<Mutex<HashMap<UserId, Person>>>);
+
+struct Person {
+    subscribers: Vec<Subscriber>,
+    present: watch::Sender<usize>,
+    sequence: u64,
+    next_subscriber: u64,
+    questions: HashMap<String, Question>,
+}
+
+struct Subscriber {
+    id: u64,
+    sender: mpsc::Sender<Delivery>,
+}
+
+struct Question {
+    delivery: Delivery,
+    reply: oneshot::Sender<Value>,
+}
+
+/// An event as a subscriber gets it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Delivery {
+    /// Ascending for each person; a gap means that this subscriber was behind.
+    pub sequence: u64,
+    /// Which chat it is about.
+    pub chat: Option<ChatId>,
+    /// Which message.
+    pub message: Option<MessageId>,
+    /// Which turn.
+    pub turn: String,
+    /// The event.
+    pub event: WireEvent,
+    /// Where it is a question: the id to answer under.
+    pub ask: Option<String>,
+    /// Milliseconds for which an answer counts.
+    pub expires_in_ms: Option<u64>,
+}
+
+/// What an event is about.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct About {
+    /// Which chat.
+    pub chat: Option<ChatId>,
+    /// Which message.
+    pub message: Option<MessageId>,
+    /// Which turn.
+    pub turn: String,
+}
+
+/// Why an answer did not count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AnswerError {
+    /// Never asked, asked of somebody else, answered already, or no longer waited for: they look the same.
+    #[error("there is no open question of this id for you; it may have been answered or have expired")]
+    Unknown,
+}
+
+/// How long a question may wait.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// For the answer.
+    pub answer: Duration,
+    /// For a person who has left to come back.
+    pub reconnect: Duration,
+}
+
+impl Hub {
+    /// Subscribes to a person's events, open questions first. Dropping the subscription ends it.
+    pub fn subscribe(&self, user: &UserId) -> Subscription {
+        let (sender, events) = mpsc::channel(BACKLOG);
+        let mut people = self.lock();
+        let person = people.entry(user.clone()).or_insert_with(Person::new);
+        for question in person.questions.values() {
+            // A new channel has room for as many questions as one person can have open.
+            let _ = sender.try_send(question.delivery.clone());
+        }
+        let id = person.next_subscriber;
+        person.next_subscriber += 1;
+        person.subscribers.push(Subscriber { id, sender });
+        person.present.send_replace(person.subscribers.len());
+        drop(people);
+        Subscription { hub: self.clone(), user: user.clone(), id, events }
+    }
+
+    /// Sends an event to a person's subscribers. Its place in their order is fixed when this returns.
+    pub fn publish(&self, user: &UserId, about: &About, event: WireEvent) {
+        let mut people = self.lock();
+        let person = people.entry(user.clone()).or_insert_with(Person::new);
+        let delivery = person.delivery(about, event, None, None);
+        person.send(&delivery);
+        tidy(&mut people, user);
+    }
+
+    /// Asks a person and waits for the answer.
+    ///
+    /// Errors: `unavailable` where nobody is there, or nobody came back; `timeout`; `cancelled` where `cancel` is.
+    pub async fn ask(
+        &self,
+        user: &UserId,
+        about: &About,
+        event: WireEvent,
+        patience: Patience,
+        cancel: &CancellationToken,
+    ) -> Result<Value, Error> {
+        let (reply, answer) = oneshot::channel();
+        let (id, present) = self.open(user, about, event, patience, reply)?;
+        // Closes the question however this ends.
+        let _open = Open { hub: self, user, id: &id };
+        tokio::select! {
+            biased;
+            answer = answer => answer.map_err(|_| Error::new(ErrorCode::Cancelled, "the question was withdrawn")),
+            () = cancel.cancelled() => Err(Error::new(ErrorCode::Cancelled, "the turn was cancelled while the person was asked")),
+            () = gone(present, patience.reconnect) => Err(Error::unavailable("the person has left and did not come back", None)),
+            () = tokio::time::sleep(patience.answer) => Err(Error::new(ErrorCode::Timeout, "the person did not answer in time")),
+        }
+    }
+
+    /// Answers a question. The first answer of the person who was asked counts.
+    pub fn answer(&self, user: &UserId, ask: &str, answer: Value) -> Result<(), AnswerError> {
+        let question = self.lock().get_mut(user).and_then(|person| person.questions.remove(ask));
+        question.ok_or(AnswerError::Unknown)?.reply.send(answer).map_err(|_| AnswerError::Unknown)
+    }
+
+    /// Questions that are open, of all people.
+    pub fn open_questions(&self) -> usize {
+        self.lock().values().map(|person| person.questions.len()).sum()
+    }
+
+    fn open(
+        &self,
+        user: &UserId,
+        about: &About,
+        event: WireEvent,
+        patience: Patience,
+        reply: oneshot::Sender<Value>,
+    ) -> Result<(String, watch::Receiver<usize>), Error> {
+        let mut people = self.lock();
+        let Some(person) = people.get_mut(user).filter(|person| !person.subscribers.is_empty()) else {
+            return Err(Error::unavailable("nobody is there to ask: the person has no open connection for events", None));
+        };
+        let id = uuid::Uuid::new_v4().simple().to_string();
+        let expires = u64::try_from(patience.answer.as_millis()).unwrap_or(u64::MAX);
+        let delivery = person.delivery(about, event, Some(id.clone()), Some(expires));
+        person.send(&delivery);
+        person.questions.insert(id.clone(), Question { delivery, reply });
+        Ok((id, person.present.subscribe()))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<UserId, Person>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Resolves when a person has been away for longer than `grace`.
+async fn gone(mut present: watch::Receiver<usize>, grace: Duration) {
+    loop {
+        if present.wait_for(|count| *count == 0).await.is_err() {
+            return;
+        }
+        if tokio::time::timeout(grace, present.wait_for(|count| *count > 0)).await.is_err() {
+            return;
+        }
+    }
+}
+
+impl Person {
+    fn new() -> Self {
+        let (present, _) = watch::channel(0);
+        Self { subscribers: Vec::new(), present, sequence: 0, next_subscriber: 0, questions: HashMap::new() }
+    }
+
+    fn delivery(&mut self, about: &About, event: WireEvent, ask: Option<String>, expires: Option<u64>) -> Delivery {
+        self.sequence += 1;
+        let About { chat, message, turn } = about.clone();
+        Delivery { sequence: self.sequence, chat, message, turn, event, ask, expires_in_ms: expires }
+    }
+
+    /// Sends to all subscribers; one that is too far behind is dropped, and sees its channel end.
+    fn send(&mut self, delivery: &Delivery) {
+        self.subscribers.retain(|subscriber| subscriber.sender.try_send(delivery.clone()).is_ok());
+        self.present.send_replace(self.subscribers.len());
+    }
+}
+
+/// Forgets a person who has no subscribers and no open questions.
+fn tidy(people: &mut HashMap<UserId, Person>, user: &UserId) {
+    if people.get(user).is_some_and(|person| person.subscribers.is_empty() && person.questions.is_empty()) {
+        people.remove(user);
+    }
+}
+
+/// A person's events from now on.
+pub struct Subscription {
+    hub: Hub,
+    user: UserId,
+    id: u64,
+    events: mpsc::Receiver<Delivery>,
+}
+
+impl Subscription {
+    /// The next event; `None` where this subscriber was too far behind and has to subscribe again.
+    pub async fn next(&mut self) -> Option<Delivery> {
+        self.events.recv().await
+    }
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        let mut people = self.hub.lock();
+        if let Some(person) = people.get_mut(&self.user) {
+            person.subscribers.retain(|subscriber| subscriber.id != self.id);
+            person.present.send_replace(person.subscribers.len());
+        }
+        tidy(&mut people, &self.user);
+    }
+}
+
+struct Open<'a> {
+    hub: &'a Hub,
+    user: &'a UserId,
+    id: &'a str,
+}
+
+impl Drop for Open<'_> {
+    fn drop(&mut self) {
+        let mut people = self.hub.lock();
+        if let Some(person) = people.get_mut(self.user) {
+            person.questions.remove(self.id);
+        }
+        tidy(&mut people, self.user);
+    }
+}

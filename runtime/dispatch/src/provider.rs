@@ -1,0 +1,261 @@
+//! Upstream model providers: anything that speaks OpenAI's chat completions.
+
+use std::sync::Mutex;
+use std::time::Duration;
+
+use futures::StreamExt;
+use innkeeper_model::chat_request::ChatRequest;
+use innkeeper_model::chunk::Chunk;
+use innkeeper_model::sse::{DONE, SseDecoder};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::answer::completion_pieces;
+use crate::dispatch::Dispatch;
+use crate::error::{DispatchError, shown};
+
+/// A provider as an operator configures it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProviderConfig {
+    /// A name for messages and lists.
+    pub id: String,
+    /// Up to and with `/v1`.
+    pub base_url: String,
+    /// Sent as a bearer token.
+    #[serde(default, skip_serializing)]
+    pub api_key: Option<String>,
+    /// The models to offer; where there are none the provider is asked.
+    #[serde(default)]
+    pub models: Vec<String>,
+}
+
+/// Seconds for which a provider's list is kept.
+const LIST_FOR: Duration = Duration::from_secs(60);
+/// Longest frame, and longest answer that is read whole, in bytes.
+const FRAME_MAX: usize = 8 << 20;
+const BODY_MAX: usize = 32 << 20;
+
+/// An upstream provider.
+pub(crate) struct Provider {
+    config: ProviderConfig,
+    client: reqwest::Client,
+    list: Mutex<Option<(Instant, Vec<String>)>>,
+}
+
+impl Provider {
+    pub(crate) fn new(config: ProviderConfig) -> Result<Self, DispatchError> {
+        let client = reqwest::Client::builder()
+            .connect_timeout(Duration::from_secs(10))
+            .read_timeout(Duration::from_secs(300))
+            .redirect(reqwest::redirect::Policy::none())
+            .build()
+            .map_err(|error| DispatchError::Provider { provider: config.id.clone(), status: 0, message: error.to_string() })?;
+        Ok(Self { config, client, list: Mutex::default() })
+    }
+
+    pub(crate) fn id(&self) -> &str {
+        &self.config.id
+    }
+
+    /// Whether the provider has a model. One that cannot be asked has none.
+    pub(crate) async fn has(&self, dispatch: &Dispatch, model: &str) -> bool {
+        match self.models(dispatch).await {
+            Ok(models) => models.iter().any(|known| known == model),
+            Err(error) => {
+                tracing::warn!(provider = self.id(), %error, "a provider could not list its models");
+                false
+            }
+        }
+    }
+
+    /// Ids of its models.
+    pub(crate) async fn models(&self, dispatch: &Dispatch) -> Result<Vec<String>, DispatchError> {
+        if !self.config.models.is_empty() {
+            return Ok(self.config.models.clone());
+        }
+        let cached = self.list.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+        if let Some((until, models)) = cached
+            && until > Instant::now()
+        {
+            return Ok(models);
+        }
+        let request = self.request(reqwest::Method::GET, "models").timeout(Duration::from_secs(10));
+        let text = self.on_io(dispatch, request).await?;
+        let list: Value = serde_json::from_str(&text).map_err(|error| self.wrong(0, &format!("its list is not JSON: {error}")))?;
+        let ids = list.get("data").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+        let models: Vec<String> = ids.iter().filter_map(|model| Some(model.get("id")?.as_str()?.to_owned())).collect();
+        let kept = Some((Instant::now() + LIST_FOR, models.clone()));
+        *self.list.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = kept;
+        Ok(models)
+    }
+
+    /// Asks for an answer; returns once the provider has accepted the request. Sockets are read by a task of their own, away from guests.
+    pub(crate) async fn chat(
+        &self,
+        dispatch: &Dispatch,
+        request: ChatRequest,
+        cancel: CancellationToken,
+    ) -> Result<mpsc::Receiver<Result<Chunk, DispatchError>>, DispatchError> {
+        let streamed = request.stream == Some(true);
+        let body = request.to_json()?;
+        let request = self
+            .request(reqwest::Method::POST, "chat/completions")
+            .header(reqwest::header::CONTENT_TYPE, "application/json")
+            .body(body);
+        let (begun, accepted) = tokio::sync::oneshot::channel();
+        let (sender, chunks) = mpsc::channel(32);
+        let id = self.config.id.clone();
+        dispatch.io().spawn(async move {
+            let work = relay(id, request, streamed, begun, sender);
+            tokio::select! { () = work => {}, () = cancel.cancelled() => {} }
+        });
+        accepted.await.unwrap_or(Err(DispatchError::Cancelled))?;
+        Ok(chunks)
+    }
+
+    /// A vector for each text.
+    pub(crate) async fn embed(&self, dispatch: &Dispatch, model: &str, texts: &[String]) -> Result<Vec<Vec<f32>>, DispatchError> {
+        let request = self.request(reqwest::Method::POST, "embeddings").json(&json!({ "model": model, "input": texts }));
+        let text = self.on_io(dispatch, request).await?;
+        #[derive(Deserialize)]
+        struct Embeddings {
+            data: Vec<Embedding>,
+        }
+        #[derive(Deserialize)]
+        struct Embedding {
+            embedding: Vec<f32>,
+        }
+        let embeddings: Embeddings =
+            serde_json::from_str(&text).map_err(|error| self.wrong(0, &format!("its vectors cannot be read: {error}")))?;
+        if embeddings.data.len() != texts.len() {
+            return Err(self.wrong(0, &format!("{} vectors came for {} texts", embeddings.data.len(), texts.len())));
+        }
+        Ok(embeddings.data.into_iter().map(|item| item.embedding).collect())
+    }
+
+    fn request(&self, method: reqwest::Method, path: &str) -> reqwest::RequestBuilder {
+        let request = self.client.request(method, format!("{}/{path}", self.config.base_url.trim_end_matches('/')));
+        match &self.config.api_key {
+            Some(key) => request.bearer_auth(key),
+            None => request,
+        }
+    }
+
+    async fn on_io(&self, dispatch: &Dispatch, request: reqwest::RequestBuilder) -> Result<String, DispatchError> {
+        let id = self.config.id.clone();
+        let task = dispatch.io().spawn(async move {
+            let response = send(&id, request).await?;
+            whole(&id, response).await
+        });
+        task.await.unwrap_or(Err(DispatchError::Internal))
+    }
+
+    fn wrong(&self, status: u16, message: &str) -> DispatchError {
+        provider_error(&self.config.id, status, message)
+    }
+}
+
+async fn relay(
+    id: String,
+    request: reqwest::RequestBuilder,
+    streamed: bool,
+    begun: tokio::sync::oneshot::Sender<Result<(), DispatchError>>,
+    chunks: mpsc::Sender<Result<Chunk, DispatchError>>,
+) {
+    let response = match send(&id, request).await {
+        Ok(response) => response,
+        Err(error) => {
+            // Nobody waits where the turn has ended.
+            let _ = begun.send(Err(error));
+            return;
+        }
+    };
+    let _ = begun.send(Ok(()));
+    let is_events = response
+        .headers()
+        .get(reqwest::header::CONTENT_TYPE)
+        .is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"));
+    let ended = if streamed && is_events { relay_events(&id, response, &chunks).await } else { relay_whole(&id, response, &chunks).await };
+    if let Err(error) = ended {
+        let _ = chunks.send(Err(error)).await;
+    }
+}
+
+async fn relay_whole(
+    id: &str,
+    response: reqwest::Response,
+    chunks: &mpsc::Sender<Result<Chunk, DispatchError>>,
+) -> Result<(), DispatchError> {
+    let text = whole(id, response).await?;
+    for chunk in completion_pieces(&text).map_err(|problem| provider_error(id, 200, &problem))? {
+        if chunks.send(Ok(chunk)).await.is_err() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+async fn relay_events(
+    id: &str,
+    response: reqwest::Response,
+    chunks: &mpsc::Sender<Result<Chunk, DispatchError>>,
+) -> Result<(), DispatchError> {
+    let mut decoder = SseDecoder::new(FRAME_MAX);
+    let mut bytes = response.bytes_stream();
+    let broken = |problem: String| provider_error(id, 200, &problem);
+    let mut ended = false;
+    while let Some(piece) = bytes.next().await {
+        let piece = piece.map_err(|error| broken(format!("the answer broke off: {error}")))?;
+        for frame in decoder.push(&piece).map_err(|error| broken(error.to_string()))? {
+            if frame.data == DONE {
+                // Some providers leave the end out where they were cut by a limit of theirs.
+                if !ended {
+                    let _ = chunks.send(Ok(Chunk::Finish { choice: 0, reason: "stop".to_owned(), usage: None })).await;
+                }
+                return Ok(());
+            }
+            for chunk in Chunk::from_frame(&frame.data).map_err(|error| broken(error.to_string()))? {
+                ended |= chunk.is_end();
+                if chunks.send(Ok(chunk)).await.is_err() {
+                    return Ok(());
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn send(id: &str, request: reqwest::RequestBuilder) -> Result<reqwest::Response, DispatchError> {
+    let response = request.send().await.map_err(|error| provider_error(id, 0, &error.without_url().to_string()))?;
+    let status = response.status();
+    if status.is_success() {
+        return Ok(response);
+    }
+    let text = whole(id, response).await.unwrap_or_default();
+    let message = serde_json::from_str::<Value>(&text).ok().and_then(|body| {
+        let error = body.get("error")?;
+        Some(error.get("message").and_then(Value::as_str).or(error.as_str())?.to_owned())
+    });
+    Err(provider_error(id, status.as_u16(), &message.unwrap_or_else(|| "no reason given".to_owned())))
+}
+
+async fn whole(id: &str, response: reqwest::Response) -> Result<String, DispatchError> {
+    let mut bytes = response.bytes_stream();
+    let mut body = Vec::new();
+    while let Some(piece) = bytes.next().await {
+        let piece = piece.map_err(|error| provider_error(id, 0, &error.without_url().to_string()))?;
+        if body.len() + piece.len() > BODY_MAX {
+            return Err(provider_error(id, 0, "the answer is too long"));
+        }
+        body.extend_from_slice(&piece);
+    }
+    String::from_utf8(body).map_err(|_| provider_error(id, 0, "the answer is not UTF-8"))
+}
+
+fn provider_error(id: &str, status: u16, message: &str) -> DispatchError {
+    DispatchError::Provider { provider: id.to_owned(), status, message: shown(message) }
+}

@@ -1,0 +1,95 @@
+//! Receipts on their way to the database, in groups: at most 200 ms apart.
+
+use std::time::Duration;
+
+use innkeeper_model::receipt::Receipt;
+use innkeeper_store::Store;
+use tokio::sync::{mpsc, oneshot};
+
+/// Longest time between groups.
+const INTERVAL: Duration = Duration::from_millis(200);
+/// Most receipts of a group.
+const GROUP: usize = 500;
+/// Receipts that may wait; beyond that they are dropped and counted in the log.
+const BACKLOG: usize = 20_000;
+
+/// Takes receipts; writes them behind the callers' backs.
+#[derive(Clone)]
+pub struct ReceiptLog(mpsc::Sender<Item>);
+
+enum Item {
+    Receipt(Box<Receipt>),
+    Flush(oneshot::Sender<()>),
+}
+
+impl ReceiptLog {
+    /// Starts the writer on the present runtime. It ends when the last log is dropped.
+    pub fn start(store: Store) -> Self {
+        let (sender, items) = mpsc::channel(BACKLOG);
+        tokio::spawn(write(store, items));
+        Self(sender)
+    }
+
+    /// Takes a receipt.
+    pub fn record(&self, receipt: Receipt) {
+        tracing::debug!(
+            plugin = %receipt.plugin, call = receipt.id, export = receipt.export,
+            outcome = receipt.outcome.as_str(), fuel = receipt.delivered.fuel, "call ended"
+        );
+        if let Err(error) = self.0.try_send(Item::Receipt(Box::new(receipt))) {
+            tracing::error!(%error, "a receipt is lost: more wait than can be written");
+        }
+    }
+
+    /// Waits until everything recorded so far is in the database, or could not be written.
+    pub async fn flush(&self) {
+        let (done, written) = oneshot::channel();
+        if self.0.send(Item::Flush(done)).await.is_ok() {
+            // The writer has ended where this fails: there is nothing left to wait for.
+            let _ = written.await;
+        }
+    }
+}
+
+async fn write(store: Store, mut items: mpsc::Receiver<Item>) {
+    let mut group = Vec::new();
+    let mut flushes = Vec::new();
+    while let Some(first) = items.recv().await {
+        take(first, &mut group, &mut flushes);
+        let deadline = tokio::time::Instant::now() + INTERVAL;
+        while flushes.is_empty() && group.len() < GROUP {
+            match tokio::time::timeout_at(deadline, items.recv()).await {
+                Ok(Some(item)) => take(item, &mut group, &mut flushes),
+                Ok(None) | Err(_) => break,
+            }
+        }
+        record(&store, &mut group).await;
+        for done in flushes.drain(..) {
+            let _: Result<(), ()> = done.send(());
+        }
+    }
+}
+
+fn take(item: Item, group: &mut Vec<Receipt>, flushes: &mut Vec<oneshot::Sender<()>>) {
+    match item {
+        Item::Receipt(receipt) => group.push(*receipt),
+        Item::Flush(done) => flushes.push(done),
+    }
+}
+
+/// Writes a group; one that cannot be written at present is tried again with the next.
+async fn record(store: &Store, group: &mut Vec<Receipt>) {
+    if group.is_empty() {
+        return;
+    }
+    match store.invocations().record(group).await {
+        Ok(()) => group.clear(),
+        Err(error) if error.is_transient() && group.len() < BACKLOG => {
+            tracing::warn!(%error, waiting = group.len(), "receipts cannot be written at present");
+        }
+        Err(error) => {
+            tracing::error!(%error, lost = group.len(), "receipts cannot be written");
+            group.clear();
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! Everything that runs in one turn, in one task: the work itself, the calls that it started, and what plugins ask of each other.
+//!
+//! A call of a plugin is a future that somebody has to poll. The turn's task polls them all side by side, so that no store is ever awaited
+//! inside another, and dropping the turn drops everything.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures::StreamExt;
+use futures::future::BoxFuture;
+use futures::stream::FuturesUnordered;
+use innkeeper_host::turn::{ChildRequest, Children};
+use innkeeper_host::{CallHandle, CallSetup, Phase, Turn};
+use innkeeper_model::receipt::Outcome;
+use innkeeper_model::{Error, UserId};
+use innkeeper_registry::Plugin;
+use innkeeper_sandbox::{Answer, Ask, Budget, CallError, Delivered, Invocation, Permit};
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+
+use crate::children;
+use crate::dispatch::Dispatch;
+use crate::error::DispatchError;
+
+/// What belongs to one turn.
+pub(crate) struct Scope {
+    pub(crate) dispatch: Dispatch,
+    pub(crate) turn: Arc<Turn>,
+    tasks: mpsc::UnboundedSender<BoxFuture<'static, ()>>,
+    calls: Mutex<Vec<String>>,
+}
+
+/// Where a turn's children and tasks arrive.
+pub(crate) struct Inbox {
+    requests: mpsc::UnboundedReceiver<ChildRequest>,
+    tasks: mpsc::UnboundedReceiver<BoxFuture<'static, ()>>,
+    task_sender: mpsc::UnboundedSender<BoxFuture<'static, ()>>,
+}
+
+/// The way from a host function to the turn's task.
+struct Outbox(mpsc::UnboundedSender<ChildRequest>);
+
+impl Children for Outbox {
+    fn submit(&self, request: ChildRequest) -> Result<(), Error> {
+        let ended = || Error::new(innkeeper_model::ErrorCode::Cancelled, "the turn has ended");
+        self.0.send(request).map_err(|_| ended())
+    }
+}
+
+/// Makes both ends: for the turn, and for its task.
+pub(crate) fn inbox() -> (Arc<dyn Children>, Inbox) {
+    let (request_sender, requests) = mpsc::unbounded_channel();
+    let (task_sender, tasks) = mpsc::unbounded_channel();
+    (Arc::new(Outbox(request_sender)), Inbox { requests, tasks, task_sender })
+}
+
+/// A call that runs: its answer, and the handle that knows how it ended.
+pub(crate) struct Started {
+    pub(crate) delivery: oneshot::Receiver<Delivered>,
+    pub(crate) call: CallHandle,
+}
+
+impl Scope {
+    pub(crate) fn new(dispatch: Dispatch, turn: Arc<Turn>, inbox: &Inbox) -> Arc<Self> {
+        let tasks = inbox.task_sender.clone();
+        Arc::new(Self { dispatch, turn, tasks, calls: Mutex::default() })
+    }
+
+    pub(crate) fn user(&self) -> Option<&UserId> {
+        self.turn.principal.user()
+    }
+
+    /// Has the turn's task poll a future to its end.
+    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        // It fails only where the turn's task has gone, and everything with it.
+        let _ = self.tasks.send(Box::pin(task));
+    }
+
+    /// Ids of the calls made so far.
+    pub(crate) fn calls(&self) -> Vec<String> {
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Makes an instance of a plugin for this turn.
+    pub(crate) async fn instantiate(
+        self: &Arc<Self>,
+        plugin: &Plugin,
+        parent: Option<&CallHandle>,
+        budget: Budget,
+        permit: Permit,
+    ) -> Result<Invocation, DispatchError> {
+        let setup = self.setup(plugin, parent).await?;
+        let made = self.dispatch.sandbox().instantiate(&plugin.loaded, setup, budget, permit).await;
+        made.map_err(|(error, receipt)| {
+            self.dispatch.receipts().record(receipt);
+            DispatchError::call(&plugin.id, error)
+        })
+    }
+
+    /// Starts a call on an instance of its own; the turn's task polls it to its end and keeps its receipt.
+    pub(crate) async fn start(
+        self: &Arc<Self>,
+        plugin: &Plugin,
+        parent: Option<&CallHandle>,
+        budget: Budget,
+        permit: Permit,
+        ask: Ask,
+    ) -> Result<Started, DispatchError> {
+        let invocation = self.instantiate(plugin, parent, budget, permit).await?;
+        let call = invocation.call().clone();
+        let (delivery, running) = invocation.start(ask);
+        let receipts = self.dispatch.receipts().clone();
+        self.spawn(async move { receipts.record(running.await) });
+        Ok(Started { delivery, call })
+    }
+
+    /// Ends a kept instance behind the turn's back.
+    pub(crate) fn finish(&self, invocation: Invocation) {
+        let receipts = self.dispatch.receipts().clone();
+        let running = invocation.finish();
+        self.spawn(async move { receipts.record(running.await) });
+    }
+
+    async fn setup(&self, plugin: &Plugin, parent: Option<&CallHandle>) -> Result<CallSetup, DispatchError> {
+        let user_valves = match self.user() {
+            Some(user) => plugin.user_valves(user).await?,
+            None => "{}".into(),
+        };
+        let id = uuid::Uuid::now_v7().to_string();
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner).push(id.clone());
+        Ok(CallSetup {
+            id,
+            parent: parent.map(|parent| parent.id().to_owned()),
+            plugin: plugin.id.clone(),
+            revision: plugin.revision,
+            phase: Phase::Run(self.dispatch.store().clone()),
+            turn: Arc::clone(&self.turn),
+            grants: Arc::clone(&plugin.grants),
+            limits: Arc::clone(&plugin.limits),
+            depth: parent.map_or(0, |parent| parent.setup().depth + 1),
+            valves: Arc::clone(&plugin.valves),
+            user_valves,
+        })
+    }
+}
+
+/// Waits for a call's answer.
+pub(crate) async fn answered(plugin: &Plugin, delivery: oneshot::Receiver<Delivered>) -> Result<(Answer, u64), (DispatchError, u64)> {
+    match delivery.await {
+        Ok((Ok(answer), fuel)) => Ok((answer, fuel)),
+        Ok((Err(error), fuel)) => Err((DispatchError::call(&plugin.id, error), fuel)),
+        Err(_) => Err((DispatchError::Cancelled, 0)),
+    }
+}
+
+/// What an outcome means for whoever waited for the end of a stream.
+pub(crate) fn outcome_error(plugin: &Plugin, outcome: Outcome) -> Option<DispatchError> {
+    let error = match outcome {
+        Outcome::Ok => return None,
+        Outcome::LimitExceeded { limit } => {
+            let known = innkeeper_model::limits::Limits::ALL.iter().find(|info| info.name == limit);
+            CallError::Limit(known.map_or("unknown", |info| info.name))
+        }
+        Outcome::Trapped { trap } => CallError::Trap(trap),
+        Outcome::Cancelled => CallError::Cancelled,
+        Outcome::Invalid => CallError::Invalid("the answer ended without `finish` or `failed`, or held text that is not JSON".to_owned()),
+        Outcome::Rejected | Outcome::Failed | Outcome::Internal => CallError::Internal,
+    };
+    Some(DispatchError::call(&plugin.id, error))
+}
+
+/// The turn's task: polls the work, its calls and their children until all have ended.
+///
+/// `client` ends the turn as long as the work goes on; what goes on in the background after that is ended by limits alone, or by `turn.cancel`.
+pub(crate) async fn drive(scope: Arc<Scope>, mut inbox: Inbox, client: CancellationToken, work: impl Future<Output = ()>) {
+    let mut running: FuturesUnordered<BoxFuture<'static, ()>> = FuturesUnordered::new();
+    let mut working = true;
+    tokio::pin!(work);
+    loop {
+        // In this order: what was asked for is begun before anything is found to have ended.
+        tokio::select! {
+            biased;
+            Some(request) = inbox.requests.recv() => running.push(Box::pin(children::serve(Arc::clone(&scope), request))),
+            Some(task) = inbox.tasks.recv() => running.push(task),
+            () = &mut work, if working => working = false,
+            Some(()) = running.next(), if !running.is_empty() => {}
+            () = client.cancelled(), if working && !scope.turn.cancel.is_cancelled() => scope.turn.cancel.cancel(),
+        }
+        if !working && running.is_empty() && inbox.requests.is_empty() && inbox.tasks.is_empty() {
+            break;
+        }
+        if scope.turn.cancel.is_cancelled() && working && running.is_empty() && inbox.tasks.is_empty() {
+            // Nothing that it could wait for is left; it gets a moment to say so.
+            if tokio::time::timeout(Duration::from_secs(5), &mut work).await.is_err() {
+                tracing::warn!(turn = scope.turn.id, "a cancelled turn did not end by itself");
+            }
+            working = false;
+        }
+    }
+}

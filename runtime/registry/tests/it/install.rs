@@ -1,0 +1,130 @@
+//! Installing real guests, once and again.
+
+use innkeeper_model::Permission;
+use innkeeper_model::permission::Grant;
+use innkeeper_model::plugin::PluginSettings;
+use innkeeper_registry::{ArgumentError, PluginState, RegistryError};
+use innkeeper_testing::guests::guest;
+use serde_json::json;
+
+use crate::environment::{World, changed, id, ids, with_note};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_new_plugin_is_enabled_and_has_no_grants() {
+    let world = World::new().await;
+    let registry = world.registry().await;
+    let view = registry.install(guest("probe"), false).await.unwrap();
+    assert_eq!((view.state, view.revision, view.settings.enabled), (PluginState::Ready, 1, true), "{:?}", view.error);
+    assert!(view.grants.0.is_empty());
+    assert_eq!(view.kinds, ["tool", "pipe", "filter", "action", "job"]);
+    let plugin = registry.resolve(&id("probe")).unwrap();
+    assert!(plugin.grants.get().0.is_empty());
+    let snapshot = registry.snapshot();
+    for plugins in [snapshot.tools(), snapshot.pipes(), snapshot.actions(), snapshot.jobs()] {
+        assert_eq!(ids(plugins), ["probe"]);
+    }
+    assert!(snapshot.filters_for("any", &["probe".to_owned()]).unwrap().is_empty(), "it is on no model yet");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn granting_what_is_requested_leaves_out_what_acts_on_people() {
+    let world = World::new().await;
+    let registry = world.registry().await;
+    let view = registry.install(guest("probe"), true).await.unwrap();
+    assert!(view.grants.get(Permission::ChatsRead).is_some());
+    for dangerous in [Permission::EventsScript, Permission::EventsHtml, Permission::EmailRead, Permission::ActAsAdmin] {
+        assert!(view.grants.get(dangerous).is_none(), "{dangerous}");
+    }
+    assert_eq!(*registry.resolve(&view.id).unwrap().grants.get(), view.grants);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_further_revision_keeps_settings_and_only_the_grants_that_it_asks_for() {
+    let world = World::new().await;
+    let registry = world.registry().await;
+    let view = registry.install(guest("rate-limit"), false).await.unwrap();
+    assert_eq!(view.missing_permissions, [Permission::Kv]);
+    registry.grant(&view.id, Permission::Kv, Grant::default()).await.unwrap();
+    let settings = PluginSettings { enabled: true, priority: Some(5), ..PluginSettings::default() };
+    registry.set_settings(&view.id, settings.clone()).await.unwrap();
+    let first = registry.resolve(&view.id).unwrap();
+
+    let same_request = registry.install(with_note(guest("rate-limit"), 1), false).await.unwrap();
+    assert_eq!((same_request.revision, &same_request.settings), (2, &settings));
+    assert!(same_request.grants.get(Permission::Kv).is_some());
+    assert!(first.grants.ended().is_cancelled(), "calls of the revision before have to end");
+
+    let other_program = changed("calculator", &[("calculator", "rate-limit")]);
+    let without = registry.install(other_program, true).await.unwrap();
+    assert_eq!((without.revision, without.state), (3, PluginState::Ready), "{:?}", without.error);
+    assert!(without.grants.0.is_empty());
+
+    let again = registry.install(with_note(guest("rate-limit"), 1), false).await.unwrap();
+    assert_eq!(again.revision, 2, "the same bytes are the same revision");
+    assert_eq!(again.missing_permissions, [Permission::Kv], "a new request is not granted silently");
+    assert!(registry.resolve(&view.id).unwrap().grants.get().0.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_same_bytes_again_change_nothing() {
+    let world = World::new().await;
+    let registry = world.registry().await;
+    let view = registry.install(guest("calculator"), false).await.unwrap();
+    let plugin = registry.resolve(&view.id).unwrap();
+    let again = registry.install(guest("calculator"), false).await.unwrap();
+    assert_eq!(again.revision, view.revision);
+    assert!(!plugin.grants.ended().is_cancelled());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_removed_plugin_starts_from_nothing() {
+    let world = World::new().await;
+    let registry = world.registry().await;
+    let view = registry.install(guest("probe"), true).await.unwrap();
+    registry.set_valves(&view.id, json!({"number": 8})).await.unwrap();
+    let plugin = registry.resolve(&view.id).unwrap();
+    registry.remove(&view.id).await.unwrap();
+    assert!(plugin.grants.ended().is_cancelled());
+    assert!(registry.show(&view.id).is_none());
+    assert!(matches!(registry.resolve(&view.id), Err(RegistryError::NotFound(_))));
+    assert!(matches!(registry.remove(&view.id).await, Err(RegistryError::NotFound(_))));
+    let again = registry.install(guest("probe"), false).await.unwrap();
+    assert!(again.grants.0.is_empty());
+    assert_eq!(again.revision, 2);
+    assert_eq!(registry.valves(&view.id).unwrap()["number"], 7);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn arguments_are_checked_against_the_tools_schema() {
+    let world = World::new().await;
+    let registry = world.registry().await;
+    registry.install(guest("calculator"), false).await.unwrap();
+    let plugin = registry.resolve(&id("calculator")).unwrap();
+    plugin.check_arguments("calculate", &json!({"expression": "1 + 1"})).unwrap();
+    let error = plugin.check_arguments("calculate", &json!({"expression": 5})).unwrap_err();
+    assert!(error.to_string().contains("`/expression`"), "{error}");
+    let error = plugin.check_arguments("calculate", &json!("1 + 1")).unwrap_err();
+    assert!(matches!(error, ArgumentError::Invalid(_)));
+    let error = plugin.check_arguments("shell", &json!({})).unwrap_err();
+    assert_eq!(error.to_string(), "plugin `calculator` has no tool of that name; it has `calculate`");
+    let deep = (0..5_000).fold(json!(1), |inner, _| json!([inner]));
+    let error = plugin.check_arguments("calculate", &json!({"expression": deep.clone()})).unwrap_err();
+    assert!(error.to_string().contains("deeper"), "{error}");
+    std::mem::forget(deep);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn installs_at_the_same_moment_all_succeed() {
+    let world = World::new().await;
+    let registry = world.registry().await;
+    let install = |bytes| {
+        let registry = registry.clone();
+        tokio::spawn(async move { registry.install(bytes, false).await.unwrap() })
+    };
+    let all = [guest("calculator"), with_note(guest("calculator"), 1), guest("echo"), guest("nothing")].map(install);
+    for one in all {
+        one.await.unwrap();
+    }
+    assert_eq!(ids(registry.snapshot().plugins()), ["calculator", "echo", "nothing"]);
+    assert_eq!(world.store.plugins().list().await.unwrap().len(), 3);
+}

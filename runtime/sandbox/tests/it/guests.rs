@@ -1,0 +1,194 @@
+//! Guests written by hand in WebAssembly text, for what Rust cannot do: grow tables, have two memories, run code at the start, lie in a manifest.
+
+use std::fmt::Write;
+use std::path::Path;
+
+use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
+use wit_parser::Resolve;
+
+/// Where the manifest is in the guest's memory; what comes before is the result of a call, all zero.
+const MANIFEST: u32 = 1024;
+/// Bytes of the record `manifest`.
+const MANIFEST_SIZE: u32 = 156;
+
+/// A tool plugin by hand.
+#[derive(Clone)]
+pub(crate) struct Guest {
+    /// Interfaces that it imports, in WIT.
+    pub(crate) imports: &'static str,
+    /// Further fields of the module; imports of functions must come first.
+    pub(crate) fields: String,
+    /// What `describe` does before it returns the manifest.
+    pub(crate) describe: String,
+    /// What `call` does before it returns an empty result.
+    pub(crate) call: String,
+    pub(crate) says: Says,
+}
+
+/// What the guest says of itself.
+#[derive(Clone)]
+pub(crate) struct Says {
+    pub(crate) id: String,
+    pub(crate) name: String,
+    pub(crate) permissions: Vec<(String, String)>,
+    pub(crate) limits: Vec<(String, u64)>,
+    pub(crate) valves: Option<String>,
+    pub(crate) tools: Vec<(String, String)>,
+    pub(crate) jobs: Vec<(String, String)>,
+}
+
+impl Default for Guest {
+    fn default() -> Self {
+        Self {
+            imports: "",
+            fields: String::new(),
+            describe: String::new(),
+            call: String::new(),
+            says: Says::default(),
+        }
+    }
+}
+
+impl Default for Says {
+    fn default() -> Self {
+        Self {
+            id: "by-hand".into(),
+            name: "By hand".into(),
+            permissions: Vec::new(),
+            limits: Vec::new(),
+            valves: None,
+            tools: vec![("run".into(), r#"{"type":"object"}"#.into())],
+            jobs: Vec::new(),
+        }
+    }
+}
+
+impl Guest {
+    pub(crate) fn calls(call: &str) -> Self {
+        Self { call: call.into(), ..Self::default() }
+    }
+
+    pub(crate) fn with(mut self, fields: &str) -> Self {
+        self.fields.push_str(fields);
+        self
+    }
+
+    pub(crate) fn says(change: impl FnOnce(&mut Says)) -> Self {
+        let mut guest = Self::default();
+        change(&mut guest.says);
+        guest
+    }
+
+    /// The component.
+    pub(crate) fn build(&self) -> Vec<u8> {
+        let mut resolve = Resolve::default();
+        let wit = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../wit");
+        resolve.push_dir(&wit).unwrap();
+        let world = format!(
+            "package test:guest; world guest {{ {} export innkeeper:plugin/plugin@0.1.0; export innkeeper:plugin/tool@0.1.0; }}",
+            self.imports
+        );
+        let package = resolve.push_str("guest.wit", &world).unwrap();
+        let world = resolve.select_world(&[package], Some("guest")).unwrap();
+        let mut module = wat::parse_str(self.module()).unwrap();
+        embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).unwrap();
+        ComponentEncoder::default().module(&module).unwrap().validate(true).encode().unwrap()
+    }
+
+    fn module(&self) -> String {
+        let data = self.says.data();
+        let end = MANIFEST as usize + data.len();
+        let pages = end.div_ceil(65_536) + 1;
+        let mut text = String::new();
+        for byte in data {
+            write!(text, "\\{byte:02x}").unwrap();
+        }
+        format!(
+            r#"(module
+              {fields}
+              (memory (export "memory") {pages})
+              (global $next (mut i32) (i32.const {end}))
+              (data (i32.const {MANIFEST}) "{text}")
+              (func (export "cabi_realloc") (param $old i32) (param $old_size i32) (param $align i32) (param $size i32) (result i32)
+                (local $at i32)
+                (local.set $at (i32.and (i32.add (global.get $next) (i32.const 15)) (i32.const -16)))
+                (global.set $next (i32.add (local.get $at) (local.get $size)))
+                (if (i32.gt_u (global.get $next) (i32.mul (memory.size) (i32.const 65536)))
+                  (then (drop (memory.grow (i32.add (i32.div_u (local.get $size) (i32.const 65536)) (i32.const 1))))))
+                (local.get $at))
+              (func (export "innkeeper:plugin/plugin@0.1.0#describe") (result i32)
+                {describe}
+                (i32.const {MANIFEST}))
+              (func (export "innkeeper:plugin/tool@0.1.0#call") (param i32) (result i32)
+                {call}
+                (i32.const 0)))"#,
+            fields = self.fields,
+            describe = self.describe,
+            call = self.call,
+        )
+    }
+}
+
+impl Says {
+    /// The record as the canonical ABI lays it out at `MANIFEST`, with everything that it points to.
+    fn data(&self) -> Vec<u8> {
+        let mut data = Data(vec![0; MANIFEST_SIZE as usize]);
+        data.text(0, &self.id);
+        data.text(8, &self.name);
+        data.text(16, "1.0.0");
+        data.text(24, "A guest by hand");
+        data.list(64, self.permissions.len(), 20, |data, at, index| {
+            data.text(at, &self.permissions[index].0);
+            data.text(at + 8, &self.permissions[index].1);
+        });
+        data.list(72, self.limits.len(), 16, |data, at, index| {
+            data.text(at, &self.limits[index].0);
+            data.put(at + 8, &self.limits[index].1.to_le_bytes());
+        });
+        if let Some(valves) = &self.valves {
+            data.put(80, &[1]);
+            data.text(84, valves);
+        }
+        data.list(104, self.tools.len(), 28, |data, at, index| {
+            data.text(at, &self.tools[index].0);
+            data.text(at + 8, "Does something");
+            data.text(at + 16, &self.tools[index].1);
+        });
+        data.list(120, self.jobs.len(), 24, |data, at, index| {
+            data.text(at, &self.jobs[index].0);
+            data.text(at + 8, "A job");
+            data.text(at + 16, &self.jobs[index].1);
+        });
+        data.0
+    }
+}
+
+/// Bytes from `MANIFEST` on.
+struct Data(Vec<u8>);
+
+impl Data {
+    fn put(&mut self, at: usize, bytes: &[u8]) {
+        self.0[at..at + bytes.len()].copy_from_slice(bytes);
+    }
+
+    fn pointer(&mut self, at: usize, to: usize, length: usize) {
+        self.put(at, &(MANIFEST + to as u32).to_le_bytes());
+        self.put(at + 4, &(length as u32).to_le_bytes());
+    }
+
+    fn text(&mut self, at: usize, text: &str) {
+        let to = self.0.len();
+        self.0.extend(text.as_bytes());
+        self.pointer(at, to, text.len());
+    }
+
+    fn list(&mut self, at: usize, length: usize, size: usize, item: impl Fn(&mut Self, usize, usize)) {
+        self.0.resize(self.0.len().next_multiple_of(8), 0);
+        let to = self.0.len();
+        self.0.resize(to + length * size, 0);
+        self.pointer(at, to, length);
+        for index in 0..length {
+            item(self, to + index * size, index);
+        }
+    }
+}

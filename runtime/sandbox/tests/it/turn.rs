@@ -1,0 +1,53 @@
+//! What surrounds a call in these tests: who sees its events, and who runs what it asks of others.
+
+use std::sync::Mutex;
+
+use futures::future::BoxFuture;
+use innkeeper_host::turn::{ChildRequest, Children, Events};
+use innkeeper_model::Error;
+use innkeeper_model::event::WireEvent;
+use serde_json::Value;
+
+/// Remembers events and answers questions, all in the same way; without an answer it lets them wait.
+#[derive(Default)]
+pub(crate) struct Audience {
+    pub(crate) shown: Mutex<Vec<WireEvent>>,
+    pub(crate) asked: Mutex<Vec<WireEvent>>,
+    pub(crate) answer: Mutex<Option<Value>>,
+}
+
+impl Events for Audience {
+    fn emit(&self, event: WireEvent) -> BoxFuture<'_, Result<(), Error>> {
+        self.shown.lock().unwrap().push(event);
+        Box::pin(std::future::ready(Ok(())))
+    }
+
+    fn call(&self, event: WireEvent) -> BoxFuture<'_, Result<Value, Error>> {
+        self.asked.lock().unwrap().push(event);
+        match self.answer.lock().unwrap().clone() {
+            Some(answer) => Box::pin(std::future::ready(Ok(answer))),
+            None => Box::pin(std::future::pending()),
+        }
+    }
+}
+
+type Handler = Box<dyn FnMut(ChildRequest) + Send>;
+
+/// Does with requests for children what a test says; without a word it refuses them.
+#[derive(Default)]
+pub(crate) struct Script(Mutex<Option<Handler>>);
+
+impl Script {
+    pub(crate) fn on_request(&self, handler: impl FnMut(ChildRequest) + Send + 'static) {
+        *self.0.lock().unwrap() = Some(Box::new(handler));
+    }
+}
+
+impl Children for Script {
+    fn submit(&self, request: ChildRequest) -> Result<(), Error> {
+        match self.0.lock().unwrap().as_mut() {
+            Some(handler) => Ok(handler(request)),
+            None => Err(Error::unavailable("there is nobody to call", None)),
+        }
+    }
+}

@@ -1,0 +1,4 @@
+//! Actions over HTTP.
+
+pub(crate) mod list;
+pub(crate) mod run;

@@ -1,0 +1,116 @@
+//! `GET /api/events/ws`: a person's events and answers over one WebSocket.
+
+use axum::extract::State;
+use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade, close_code};
+use axum::extract::ws::rejection::WebSocketUpgradeRejection;
+use axum::http::HeaderMap;
+use axum::response::Response;
+use innkeeper_dispatch::Subscription;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{Delivered, origin};
+use crate::access::Lease;
+use crate::app::App;
+use crate::caller::Caller;
+use crate::events::answer;
+use crate::failure::Failure;
+
+/// Longest message that a client may send, in bytes.
+const MESSAGE_MAX: usize = 1 << 20;
+
+/// What a client sends.
+#[derive(Deserialize)]
+#[serde(tag = "type", rename_all = "kebab-case")]
+enum FromClient {
+    Answer { ask: String, answer: Value },
+}
+
+/// Opens a WebSocket for the caller's events and answers.
+///
+/// The server sends `{"type":"ready"}`, `{"type":"event",…}`, `{"type":"answered","ask"}` and `{"type":"error",…}`;
+/// the client sends `{"type":"answer","ask","answer"}`.
+#[utoipa::path(
+    get, path = "/api/events/ws", tag = "events",
+    responses(
+        (status = SWITCHING_PROTOCOLS, description = "Text messages of JSON, both ways"),
+        (status = FORBIDDEN, description = "A page of another origin", body = crate::failure::ErrorBody)
+    )
+)]
+pub(crate) async fn socket(
+    State(app): State<App>,
+    caller: Caller,
+    headers: HeaderMap,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+) -> Result<Response, Failure> {
+    origin::check(&headers, &app.options().allowed_origins)?;
+    let upgrade = upgrade.map_err(|error| Failure::new(error.status(), "not-a-websocket", error.body_text()))?;
+    let events = app.dispatch().hub().subscribe(&caller.user.id);
+    let lease = app.access().lease(&caller);
+    let running = app.sockets().token();
+    let upgrade = upgrade.max_message_size(MESSAGE_MAX).max_frame_size(MESSAGE_MAX);
+    Ok(upgrade.on_upgrade(move |socket| async move {
+        run(socket, &app, &caller, events, lease).await;
+        drop(running);
+    }))
+}
+
+async fn run(mut socket: WebSocket, app: &App, caller: &Caller, mut events: Subscription, mut lease: Lease) {
+    let mut pings = tokio::time::interval(app.options().keep_alive);
+    let mut next = json!({ "type": "ready" });
+    loop {
+        if socket.send(Message::text(next.to_string())).await.is_err() {
+            return;
+        }
+        next = loop {
+            tokio::select! {
+                delivery = events.next() => match delivery {
+                    Some(delivery) => break message("event", Delivered::from(delivery)),
+                    None => return close(socket, close_code::AGAIN, "too far behind; connect again").await,
+                },
+                received = socket.recv() => match received {
+                    Some(Ok(Message::Text(text))) => break reply(app, caller, &text),
+                    Some(Ok(Message::Binary(_))) => break refused(None, "invalid-message", "send text messages of JSON"),
+                    Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
+                    Some(Ok(Message::Close(_)) | Err(_)) | None => return,
+                },
+                _ = pings.tick() => if socket.send(Message::Ping(bytes::Bytes::new())).await.is_err() { return },
+                () = lease.ended() => return close(socket, close_code::POLICY, "the key was revoked").await,
+                () = app.closing().cancelled() => return close(socket, close_code::AWAY, "the server is stopping").await,
+            }
+        };
+    }
+}
+
+fn reply(app: &App, caller: &Caller, text: &str) -> Value {
+    let answer = match serde_json::from_str(text) {
+        Ok(FromClient::Answer { ask, answer }) => {
+            let taken = app.dispatch().hub().answer(&caller.user.id, &ask, answer);
+            taken.map(|()| ask.clone()).map_err(|error| (ask, Failure::from(answer::Error::from(error))))
+        }
+        Err(error) => {
+            let problem = innkeeper_host::log::escape(&error.to_string());
+            return refused(None, "invalid-message", &format!("the message cannot be used: {problem}"));
+        }
+    };
+    match answer {
+        Ok(ask) => json!({ "type": "answered", "ask": ask }),
+        Err((ask, failure)) => refused(Some(&ask), failure.code, &failure.message),
+    }
+}
+
+fn refused(ask: Option<&str>, code: &str, message: &str) -> Value {
+    json!({ "type": "error", "ask": ask, "error": { "code": code, "message": message } })
+}
+
+fn message(kind: &str, delivered: Delivered) -> Value {
+    let mut message = json!({ "type": kind });
+    if let (Some(message), Value::Object(fields)) = (message.as_object_mut(), json!(delivered)) {
+        message.extend(fields);
+    }
+    message
+}
+
+async fn close(mut socket: WebSocket, code: u16, reason: &'static str) {
+    let _ = socket.send(Message::Close(Some(CloseFrame { code, reason: reason.into() }))).await;
+}

@@ -1,0 +1,4 @@
+//! Tools over HTTP.
+
+pub(crate) mod call;
+pub(crate) mod list;

@@ -1,0 +1,102 @@
+//! `POST /api/tools/{plugin}/{tool}`.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::HeaderMap;
+use innkeeper_dispatch::ToolTurn;
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use crate::app::App;
+use crate::body::JsonText;
+use crate::caller::Caller;
+use crate::failure::{ErrorBody, Failure};
+use crate::openai::turn::{revoked, stopping};
+use crate::params::{InPath, plugin_id};
+
+/// What a tool gave back.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Called {
+    /// Id of the turn.
+    turn: String,
+    /// Id of the call's receipt.
+    call: String,
+    /// `{"content": […]}`.
+    #[schema(value_type = Object)]
+    result: Value,
+}
+
+/// Calls a tool with the arguments in the body.
+///
+/// The headers `X-OpenWebUI-Chat-Id`, `X-OpenWebUI-Message-Id` and `X-Innkeeper-Session` say where events go.
+#[utoipa::path(
+    post, path = "/api/tools/{plugin}/{tool}", tag = "tools",
+    params(("plugin" = String, Path, description = "Id of a plugin"), ("tool" = String, Path, description = "Name of a tool")),
+    request_body(content = Object, description = "The arguments", content_type = "application/json"),
+    responses(
+        (status = OK, body = Called), (status = BAD_REQUEST, body = ErrorBody), (status = NOT_FOUND, body = ErrorBody),
+        (status = BAD_GATEWAY, body = ErrorBody), (status = SERVICE_UNAVAILABLE, body = ErrorBody)
+    )
+)]
+pub(crate) async fn call(
+    State(app): State<App>,
+    caller: Caller,
+    InPath((plugin, tool)): InPath<(String, String)>,
+    headers: HeaderMap,
+    JsonText(body): JsonText,
+) -> Result<Json<Called>, Failure> {
+    app.admit()?;
+    let arguments: Value =
+        serde_json::from_str(&body).map_err(|error| Failure::bad_request("malformed-json", error.to_string()))?;
+    if !arguments.is_object() {
+        return Err(Failure::bad_request("invalid-body", "the body is not an object; send the tool's arguments as one"));
+    }
+    let place = Place::read(&headers)?;
+    let turn = ToolTurn {
+        principal: caller.principal(),
+        plugin: plugin_id(&plugin)?,
+        tool,
+        arguments,
+        chat: place.chat.map(Into::into),
+        message: place.message.map(Into::into),
+        session: place.session,
+        locale: None,
+        body_bytes: body.len() as u64,
+    };
+    let mut lease = app.access().lease(&caller);
+    let outcome = tokio::select! {
+        outcome = app.dispatch().call_tool(turn) => outcome?,
+        () = lease.ended() => return Err(revoked()),
+        () = app.closing().cancelled() => return Err(stopping()),
+    };
+    Ok(Json(Called { turn: outcome.turn, call: outcome.call, result: serde_json::json!(outcome.result) }))
+}
+
+/// Where events of a call go, as headers say.
+pub(crate) struct Place {
+    /// Which chat.
+    pub(crate) chat: Option<String>,
+    /// Which message.
+    pub(crate) message: Option<String>,
+    /// Which window.
+    pub(crate) session: Option<String>,
+}
+
+impl Place {
+    /// Reads the headers; a header whose template had nothing to fill in is as none.
+    pub(crate) fn read(headers: &HeaderMap) -> Result<Self, Failure> {
+        let read = |name: &str| {
+            let Some(value) = headers.get(name) else { return Ok(None) };
+            match value.to_str() {
+                Ok(text) if text.len() <= 255 => Ok(Some(text.to_owned()).filter(|text| !text.is_empty())),
+                _ => Err(Failure::bad_request("invalid-header", format!("the header `{name}` is no id of at most 255 bytes"))),
+            }
+        };
+        Ok(Self {
+            chat: read("x-openwebui-chat-id")?,
+            message: read("x-openwebui-message-id")?,
+            session: read("x-innkeeper-session")?,
+        })
+    }
+}

@@ -1,0 +1,53 @@
+//! Health.
+
+use axum::body::Body;
+use axum::http::Request;
+use innkeeper_server::ServerOptions;
+
+use crate::world::{world, world_with};
+
+#[tokio::test]
+async fn a_server_that_works_is_ready() {
+    let world = world().await;
+    let request = |path: &str| Request::builder().uri(path).body(Body::empty()).unwrap();
+    insta::assert_json_snapshot!("healthz", world.send(request("/healthz")).await.expect(200).json());
+    insta::assert_json_snapshot!("readyz", world.send(request("/readyz")).await.expect(200).json());
+}
+
+#[tokio::test]
+async fn readiness_says_that_the_database_is_gone() {
+    let world = world().await;
+    world.store.pool().close().await;
+    let answer = world.send(Request::builder().uri("/readyz").body(Body::empty()).unwrap()).await.expect(503);
+    insta::assert_json_snapshot!("readyz-no-database", answer.json());
+    assert!(answer.headers.contains_key("retry-after"));
+    // Requests that need the database say so, too.
+    let answer = world.get("/api/users/me", &world.user).await.expect(503);
+    assert_eq!(answer.code(), "storage-unreachable");
+    assert!(answer.headers.contains_key("retry-after"));
+}
+
+#[tokio::test]
+async fn readiness_says_that_the_data_directory_cannot_be_written() {
+    let options = ServerOptions { data_dir: Some("/proc/nowhere".into()), ..ServerOptions::default() };
+    let world = world_with(options).await;
+    let answer = world.send(Request::builder().uri("/readyz").body(Body::empty()).unwrap()).await.expect(503).json();
+    assert!(answer["reason"].as_str().unwrap().starts_with("disk: the data directory cannot be written"), "{answer}");
+}
+
+#[tokio::test]
+async fn answers_carry_an_id_and_headers_that_browsers_heed() {
+    let world = world().await;
+    let ask = async |id: &str| {
+        let request = Request::builder().uri("/healthz").header("x-request-id", id);
+        world.send(request.body(Body::empty()).unwrap()).await.headers["x-request-id"].to_str().unwrap().to_owned()
+    };
+    assert_eq!(ask("client-1.2").await, "client-1.2");
+    assert_eq!(ask("a b").await.len(), 32);
+    assert_eq!(ask(&"x".repeat(65)).await.len(), 32);
+    let headers = world.get("/api/users/me", &world.user).await.headers;
+    assert_eq!(headers["x-content-type-options"], "nosniff");
+    assert_eq!(headers["x-frame-options"], "DENY");
+    assert_eq!(headers["cache-control"], "no-store");
+    assert!(!headers.contains_key("access-control-allow-origin"));
+}

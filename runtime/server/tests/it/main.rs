@@ -1,0 +1,27 @@
+//! The server over the real stack: SQLite, sandbox, registry and dispatch, with the guests of `cargo xtask guests`.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test may panic"
+)]
+
+mod actions;
+mod auth;
+mod bodies;
+mod chats;
+mod chat_completions;
+mod events;
+mod health;
+mod models;
+mod openai_client;
+mod openapi;
+mod people;
+mod plugins;
+mod receipts;
+mod shutdown;
+mod sockets;
+mod tools;
+mod world;

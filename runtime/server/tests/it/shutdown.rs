@@ -1,0 +1,89 @@
+//! Stopping: readiness off, running turns end, waiting questions are cancelled, a second signal stops at once.
+
+use std::time::Duration;
+
+use futures::StreamExt;
+use innkeeper_server::ServerOptions;
+use serde_json::{Value, json};
+use tokio::time::{Instant, timeout};
+
+use crate::events::subscribe;
+use crate::world::{until, world_with};
+
+#[tokio::test]
+async fn a_running_turn_ends_before_the_server_does() {
+    let world = world_with(ServerOptions::default()).await;
+    world.install("misbehave", &[]).await;
+    let listening = world.listen().await;
+    let post = reqwest::Client::new()
+        .post(listening.url("/api/tools/misbehave/misbehave"))
+        .bearer_auth(&world.user.key)
+        .json(&json!({"how": "sleep", "amount": 1500}));
+    let call = tokio::spawn(async move { post.send().await.unwrap().status().as_u16() });
+    until("the call runs", async || world.dispatch.running() == 1).await;
+    listening.stop.drain.cancel();
+    // The server still answers, and says that it is stopping.
+    let client = reqwest::Client::new();
+    until("readiness is off", async || client.get(listening.url("/readyz")).send().await.unwrap().status().as_u16() == 503).await;
+    let ready: Value = client.get(listening.url("/readyz")).send().await.unwrap().json().await.unwrap();
+    assert_eq!((&ready["reason"], &ready["checks"]["draining"]), (&json!("draining"), &json!(true)));
+    let refused = client
+        .post(listening.url("/v1/chat/completions"))
+        .bearer_auth(&world.user.key)
+        .json(&json!({"model": "misbehave", "messages": []}))
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(refused.status().as_u16(), 503);
+    assert!(refused.headers().contains_key("retry-after"));
+    assert_eq!(call.await.unwrap(), 200);
+    drop(client);
+    timeout(Duration::from_secs(10), listening.task).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn at_the_deadline_turns_are_cut_and_questions_are_cancelled() {
+    let options = ServerOptions { drain_deadline: Duration::from_millis(300), ..ServerOptions::default() };
+    let world = world_with(options).await;
+    world.install("ask-user", &[]).await;
+    let listening = world.listen().await;
+    let mut events = subscribe(&listening, &world.user, "").await;
+    let post = reqwest::Client::new()
+        .post(listening.url("/api/tools/ask-user/confirm"))
+        .bearer_auth(&world.user.key)
+        .json(&json!({"question": "Go on?"}));
+    let call = tokio::spawn(async move { post.send().await.unwrap().status().as_u16() });
+    until("it asks", async || world.dispatch.hub().open_questions() == 1).await;
+    let begun = Instant::now();
+    listening.stop.drain.cancel();
+    let status = timeout(Duration::from_secs(10), call).await.unwrap().unwrap();
+    assert!(matches!(status, 502 | 503), "{status}");
+    assert_eq!(world.dispatch.hub().open_questions(), 0);
+    timeout(Duration::from_secs(10), listening.task).await.unwrap().unwrap();
+    assert!(begun.elapsed() < Duration::from_secs(10));
+    // The subscription has ended, too.
+    while events.recv().await.is_some() {}
+}
+
+#[tokio::test]
+async fn a_second_signal_stops_at_once() {
+    let world = world_with(ServerOptions::default()).await;
+    world.install("misbehave", &[]).await;
+    let listening = world.listen().await;
+    let body = json!({"model": "misbehave", "stream": true, "messages": [{"role": "user", "content": "feed:silent-stream"}]});
+    let post = reqwest::Client::new().post(listening.url("/v1/chat/completions")).bearer_auth(&world.user.key).json(&body);
+    let call = tokio::spawn(async move {
+        if let Ok(response) = post.send().await {
+            let mut pieces = response.bytes_stream();
+            while let Some(Ok(_)) = pieces.next().await {}
+        }
+    });
+    until("the turn runs", async || world.dispatch.running() == 1).await;
+    listening.stop.drain.cancel();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let begun = Instant::now();
+    listening.stop.now.cancel();
+    timeout(Duration::from_secs(5), listening.task).await.unwrap().unwrap();
+    assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
+    timeout(Duration::from_secs(5), call).await.unwrap().unwrap();
+}

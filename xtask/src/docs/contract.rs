@@ -1,0 +1,281 @@
+//! The page about the contract: every interface, function and type, with its comment, from the WIT files themselves.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+use wit_parser::{
+    Docs, Function, FunctionKind, Handle, Interface, InterfaceId, Resolve, Type, TypeDefKind, TypeId, TypeOwner,
+    WorldId, WorldItem,
+};
+
+/// The package that guests import and export.
+const PLUGIN: &str = "plugin";
+
+/// Makes the page.
+pub(super) fn page(root: &Path) -> Result<String> {
+    let mut resolve = Resolve::default();
+    resolve.push_dir(root.join("wit")).context("the contract in `wit` does not parse")?;
+    let contract = Contract { resolve };
+    contract.page()
+}
+
+struct Contract {
+    resolve: Resolve,
+}
+
+impl Contract {
+    fn page(&self) -> Result<String> {
+        let mut page = String::from(
+            "# The contract\n\n\
+             <!-- Made by `cargo xtask docs` from `wit/`; change it there. -->\n\n\
+             What a plugin exports and what it may import, item by item.\n\
+             [wit/README.md](../wit/README.md) says how it is laid out and how it evolves, and lists permissions, limits and events.\n\
+             A function marked `async` may wait; all others answer at once.\n\n",
+        );
+        let everything = self.world("everything")?;
+        let exports = self.interfaces(everything, true);
+        let imports = self.interfaces(self.world("imports")?, false);
+        let types = self.types_package();
+
+        for (title, ids) in [("Exports", &exports), ("Imports", &imports), ("Types", &types)] {
+            let links: Vec<String> = ids.iter().map(|&id| self.interface_link(id)).collect();
+            let _ = writeln!(page, "- {title}: {}", links.join(", "));
+        }
+        page.push_str("- [Worlds](#worlds)\n");
+        for (title, about, ids) in [
+            ("Exports", "What a plugin gives. Every plugin exports `plugin` and at least one of the others.", &exports),
+            ("Imports", "What a plugin may call.", &imports),
+            ("Types", "Records and variants of the package `innkeeper:types`, shared by everything above.", &types),
+        ] {
+            let _ = write!(page, "\n## {title}\n\n{about}\n");
+            for &id in ids {
+                self.interface(&mut page, id);
+            }
+        }
+        self.worlds(&mut page);
+        Ok(page)
+    }
+
+    fn world(&self, name: &str) -> Result<WorldId> {
+        let found = self.resolve.worlds.iter().find(|(_, world)| world.name == name);
+        found.map(|(id, _)| id).with_context(|| format!("the contract has no world `{name}`"))
+    }
+
+    /// Interfaces of the plugin package that a world exports or imports, in its order.
+    fn interfaces(&self, world: WorldId, exported: bool) -> Vec<InterfaceId> {
+        let world = &self.resolve.worlds[world];
+        let items = if exported { &world.exports } else { &world.imports };
+        let interface = |item: &WorldItem| if let WorldItem::Interface { id, .. } = item { Some(*id) } else { None };
+        items.values().filter_map(interface).filter(|&id| self.package(id) == PLUGIN).collect()
+    }
+
+    /// Interfaces of the package that holds nothing but types, by name.
+    fn types_package(&self) -> Vec<InterfaceId> {
+        let mut ids: Vec<InterfaceId> = self.resolve.interfaces.iter().map(|(id, _)| id).collect();
+        ids.retain(|&id| self.package(id) != PLUGIN);
+        ids.sort_by_key(|&id| self.name(id));
+        ids
+    }
+
+    fn package(&self, id: InterfaceId) -> &str {
+        let package = self.resolve.interfaces[id].package;
+        package.map_or("", |package| self.resolve.packages[package].name.name.as_str())
+    }
+
+    fn name(&self, id: InterfaceId) -> &str {
+        self.resolve.interfaces[id].name.as_deref().unwrap_or_default()
+    }
+
+    /// Where links to an interface lead: `chats` for what a plugin calls, `types.chats` for the types of that name.
+    fn anchor(&self, id: InterfaceId) -> String {
+        let name = self.name(id);
+        if self.package(id) == PLUGIN { name.to_owned() } else { format!("types.{name}") }
+    }
+
+    fn interface_link(&self, id: InterfaceId) -> String {
+        format!("[`{}`](#{})", self.name(id), self.anchor(id))
+    }
+
+    fn interface(&self, page: &mut String, id: InterfaceId) {
+        let interface = &self.resolve.interfaces[id];
+        let anchor = self.anchor(id);
+        let _ = write!(page, "\n<a id=\"{anchor}\"></a>\n### `{}`\n", self.name(id));
+        paragraph(page, &interface.docs);
+        for function in interface.functions.values() {
+            self.function(page, &anchor, function);
+        }
+        for (name, ty) in own_types(&self.resolve, interface, id) {
+            self.type_definition(page, &anchor, name, ty);
+        }
+    }
+
+    fn function(&self, page: &mut String, anchor: &str, function: &Function) {
+        let name = &function.name;
+        let parameter = |param: &wit_parser::Param| format!("{}: {}", param.name, self.ty(&param.ty));
+        let parameters: Vec<String> = function.params.iter().map(parameter).collect();
+        let waits = if matches!(function.kind, FunctionKind::AsyncFreestanding) { "async " } else { "" };
+        let result = function.result.as_ref().map(|ty| format!(" -&gt; {}", self.ty(ty))).unwrap_or_default();
+        let _ = write!(
+            page,
+            "\n<a id=\"{anchor}.{name}\"></a>\n#### `{name}`\n\n<code>{name}: {waits}func({}){result}</code>\n",
+            parameters.join(", ")
+        );
+        paragraph(page, &function.docs);
+    }
+
+    fn type_definition(&self, page: &mut String, anchor: &str, name: &str, id: TypeId) {
+        let definition = &self.resolve.types[id];
+        let (kind, rows) = match &definition.kind {
+            TypeDefKind::Record(record) => {
+                let row = |field: &wit_parser::Field| self.row(&field.name, Some(&field.ty), &field.docs);
+                ("record".to_owned(), record.fields.iter().map(row).collect())
+            }
+            TypeDefKind::Variant(variant) => {
+                let row = |case: &wit_parser::Case| self.row(&case.name, case.ty.as_ref(), &case.docs);
+                ("variant".to_owned(), variant.cases.iter().map(row).collect())
+            }
+            TypeDefKind::Enum(names) => {
+                let row = |case: &wit_parser::EnumCase| self.row(&case.name, None, &case.docs);
+                ("enum".to_owned(), names.cases.iter().map(row).collect())
+            }
+            TypeDefKind::Flags(flags) => {
+                let row = |flag: &wit_parser::Flag| self.row(&flag.name, None, &flag.docs);
+                ("flags".to_owned(), flags.flags.iter().map(row).collect())
+            }
+            TypeDefKind::Resource => ("resource".to_owned(), Vec::new()),
+            other => (format!("= <code>{}</code>", self.kind(other)), Vec::<String>::new()),
+        };
+        let _ = write!(page, "\n<a id=\"{anchor}.{name}\"></a>\n**`{name}`** {kind}\n");
+        paragraph(page, &definition.docs);
+        if !rows.is_empty() {
+            let head = if kind == "record" { "field" } else { "case" };
+            let _ = write!(page, "\n| {head} | type | |\n|---|---|---|\n{}\n", rows.join("\n"));
+        }
+    }
+
+    fn row(&self, name: &str, ty: Option<&Type>, docs: &Docs) -> String {
+        let ty = ty.map(|ty| format!("<code>{}</code>", self.ty(ty))).unwrap_or_default();
+        let about = docs.contents.as_deref().unwrap_or_default();
+        let about = about.lines().map(str::trim).collect::<Vec<_>>().join(" ").replace('|', "\\|");
+        format!("| `{name}` | {ty} | {about} |")
+    }
+
+    /// A type as HTML, with links to the named ones in it.
+    fn ty(&self, ty: &Type) -> String {
+        let plain = match ty {
+            Type::Bool => "bool",
+            Type::U8 => "u8",
+            Type::U16 => "u16",
+            Type::U32 => "u32",
+            Type::U64 => "u64",
+            Type::S8 => "s8",
+            Type::S16 => "s16",
+            Type::S32 => "s32",
+            Type::S64 => "s64",
+            Type::F32 => "f32",
+            Type::F64 => "f64",
+            Type::Char => "char",
+            Type::String => "string",
+            Type::ErrorContext => "error-context",
+            Type::Id(id) => return self.named(*id),
+        };
+        plain.to_owned()
+    }
+
+    fn named(&self, id: TypeId) -> String {
+        let id = defined(&self.resolve, id);
+        let definition = &self.resolve.types[id];
+        match (&definition.name, definition.owner) {
+            (Some(name), TypeOwner::Interface(owner)) => {
+                format!("<a href=\"#{}.{name}\">{name}</a>", self.anchor(owner))
+            }
+            (Some(name), _) => name.clone(),
+            (None, _) => self.kind(&definition.kind),
+        }
+    }
+
+    fn kind(&self, kind: &TypeDefKind) -> String {
+        let of = |name: &str, ty: &Type| format!("{name}&lt;{}&gt;", self.ty(ty));
+        let maybe = |name: &str, ty: &Option<Type>| ty.as_ref().map_or_else(|| name.to_owned(), |ty| of(name, ty));
+        match kind {
+            TypeDefKind::Option(ty) => of("option", ty),
+            TypeDefKind::List(ty) => of("list", ty),
+            TypeDefKind::FixedLengthList(ty, length) => format!("list&lt;{}, {length}&gt;", self.ty(ty)),
+            TypeDefKind::Map(key, value) => format!("map&lt;{}, {}&gt;", self.ty(key), self.ty(value)),
+            TypeDefKind::Stream(ty) => maybe("stream", ty),
+            TypeDefKind::Future(ty) => maybe("future", ty),
+            TypeDefKind::Tuple(tuple) => {
+                let types: Vec<String> = tuple.types.iter().map(|ty| self.ty(ty)).collect();
+                format!("tuple&lt;{}&gt;", types.join(", "))
+            }
+            TypeDefKind::Result(result) => match (&result.ok, &result.err) {
+                (None, None) => "result".to_owned(),
+                (Some(ok), None) => of("result", ok),
+                (ok, Some(err)) => {
+                    let ok = ok.as_ref().map_or_else(|| "_".to_owned(), |ok| self.ty(ok));
+                    format!("result&lt;{ok}, {}&gt;", self.ty(err))
+                }
+            },
+            TypeDefKind::Handle(Handle::Own(id)) => self.named(*id),
+            TypeDefKind::Handle(Handle::Borrow(id)) => format!("borrow&lt;{}&gt;", self.named(*id)),
+            TypeDefKind::Type(ty) => self.ty(ty),
+            _ => "unknown".to_owned(),
+        }
+    }
+
+    fn worlds(&self, page: &mut String) {
+        page.push_str("\n<a id=\"worlds\"></a>\n## Worlds\n\n");
+        page.push_str("Bundles for authors; the host looks at what a component exports, not at a world's name.\n\n");
+        page.push_str("| world | exports | |\n|---|---|---|\n");
+        for (id, world) in self.resolve.worlds.iter() {
+            let exports: Vec<String> = self.interfaces(id, true).into_iter().map(|id| self.interface_link(id)).collect();
+            let about = world.docs.contents.as_deref().unwrap_or_default().trim().replace('\n', " ");
+            let _ = writeln!(page, "| `{}` | {} | {about} |", world.name, exports.join(", "));
+        }
+    }
+}
+
+/// Types that an interface defines, without those that it takes from others.
+fn own_types<'a>(
+    resolve: &'a Resolve,
+    interface: &'a Interface,
+    id: InterfaceId,
+) -> impl Iterator<Item = (&'a str, TypeId)> {
+    let own = move |ty: TypeId| resolve.types[defined(resolve, ty)].owner == TypeOwner::Interface(id);
+    interface.types.iter().map(|(name, &ty)| (name.as_str(), ty)).filter(move |&(_, ty)| own(ty))
+}
+
+/// Follows `use` to where a type is defined. A type that another name was given in its own interface stays what it is.
+fn defined(resolve: &Resolve, id: TypeId) -> TypeId {
+    let definition = &resolve.types[id];
+    match definition.kind {
+        TypeDefKind::Type(Type::Id(other)) if resolve.types[other].owner != definition.owner => defined(resolve, other),
+        _ => id,
+    }
+}
+
+fn paragraph(page: &mut String, docs: &Docs) {
+    if let Some(text) = docs.contents.as_deref().map(str::trim).filter(|text| !text.is_empty()) {
+        let lines: Vec<&str> = text.lines().map(str::trim).collect();
+        let _ = write!(page, "\n{}\n", lines.join("\n"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+    use super::page;
+    use crate::workspace;
+
+    #[test]
+    fn page_names_every_function_with_its_types_and_comment() {
+        let page = page(workspace::root()).unwrap();
+        assert!(page.contains("<a id=\"chats.get\"></a>"));
+        assert!(page.contains("<code>get: async func(id: <a href=\"#types.common.chat-id\">chat-id</a>)"));
+        assert!(page.contains("<a id=\"types.common.error-code\"></a>"));
+        assert!(page.contains("| `quota-exceeded` |"));
+        assert!(!page.contains("unknown</code>"));
+    }
+}

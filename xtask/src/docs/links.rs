@@ -1,0 +1,126 @@
+//! Links between documents: each relative one must lead to a file that is there, and to an anchor in it.
+//!
+//! Addresses of other sites are not asked.
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::{Component, Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+
+/// Documents at the root, and folders whose documents are looked at as well.
+const FILES: &[&str] =
+    &["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "STYLE.md", "CHANGELOG.md", "wit/README.md", "migrations/README.md"];
+const FOLDERS: &[&str] = &["docs", "docs/decisions"];
+
+/// Every link that leads nowhere, as `file:line: …`.
+pub(super) fn broken(root: &Path) -> Result<Vec<String>> {
+    let mut documents = HashMap::new();
+    for path in listed(root)? {
+        let text = fs::read_to_string(root.join(&path)).with_context(|| format!("cannot read `{}`", path.display()))?;
+        documents.insert(path, text);
+    }
+    let mut problems = Vec::new();
+    for (path, text) in &documents {
+        for (line, target) in links(text) {
+            let (file, anchor) = target.split_once('#').unwrap_or((target, ""));
+            let folder = path.parent().unwrap_or(Path::new(""));
+            let to = if file.is_empty() { path.clone() } else { plain(&folder.join(file)) };
+            if !root.join(&to).exists() {
+                problems.push(format!("{}:{line}: the link `{target}` leads to no file", path.display()));
+            } else if let Some(there) = documents.get(&to)
+                && !anchor.is_empty()
+                && !has_anchor(there, anchor)
+            {
+                problems.push(format!("{}:{line}: the link `{target}` leads to no heading", path.display()));
+            }
+        }
+    }
+    problems.sort();
+    Ok(problems)
+}
+
+fn listed(root: &Path) -> Result<Vec<PathBuf>> {
+    let mut paths: Vec<PathBuf> = FILES.iter().map(PathBuf::from).collect();
+    for folder in FOLDERS {
+        for entry in fs::read_dir(root.join(folder)).with_context(|| format!("cannot list `{folder}`"))? {
+            let name = entry?.file_name();
+            if Path::new(&name).extension().is_some_and(|extension| extension == "md") {
+                paths.push(Path::new(folder).join(name));
+            }
+        }
+    }
+    Ok(paths)
+}
+
+/// Targets of the relative links in a Markdown text, each with its line; what stands in a block of code is no link.
+fn links(text: &str) -> Vec<(usize, &str)> {
+    let mut found = Vec::new();
+    let mut in_code = false;
+    for (index, line) in text.lines().enumerate() {
+        if line.trim_start().starts_with("```") {
+            in_code = !in_code;
+        }
+        if in_code {
+            continue;
+        }
+        let markdown = line.split("](").skip(1).filter_map(|rest| Some(rest.split_once(')')?.0));
+        let html = line.split("href=\"").skip(1).filter_map(|rest| Some(rest.split_once('"')?.0));
+        let relative = markdown.chain(html).filter(|target| !target.contains(':'));
+        found.extend(relative.map(|target| (index + 1, target)));
+    }
+    found
+}
+
+/// Whether a document has a heading, or an anchor of its own, of this name.
+fn has_anchor(text: &str, anchor: &str) -> bool {
+    let own = format!("<a id=\"{anchor}\"></a>");
+    text.lines().any(|line| line == own || (line.starts_with('#') && slug(line) == anchor))
+}
+
+/// The anchor that a heading gets where Markdown is shown.
+fn slug(heading: &str) -> String {
+    let text = heading.trim_start_matches('#').trim().to_lowercase();
+    let kept = text.chars().filter(|&letter| letter.is_alphanumeric() || matches!(letter, ' ' | '-' | '_'));
+    kept.map(|letter| if letter == ' ' { '-' } else { letter }).collect()
+}
+
+/// A path without `.` and `..`.
+fn plain(path: &Path) -> PathBuf {
+    let mut plain = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::ParentDir => {
+                plain.pop();
+            }
+            Component::CurDir => {}
+            part => plain.push(part),
+        }
+    }
+    plain
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{has_anchor, links, plain, slug};
+    use std::path::{Path, PathBuf};
+
+    #[test]
+    fn relative_links_are_found_and_others_are_not() {
+        let text = "see [a](b.md#c) and <a href=\"#d\">d</a>\n```\n[x](y.md)\n```\n[z](https://example.org/)\n";
+        assert_eq!(links(text), [(1, "b.md#c"), (1, "#d")]);
+    }
+
+    #[test]
+    fn headings_and_own_anchors_are_anchors() {
+        assert_eq!(slug("## To add a table, or two"), "to-add-a-table-or-two");
+        assert!(has_anchor("# A b\n", "a-b"));
+        assert!(has_anchor("<a id=\"chats.get\"></a>\n", "chats.get"));
+        assert!(!has_anchor("# A b\n", "a"));
+    }
+
+    #[test]
+    fn paths_are_made_plain() {
+        assert_eq!(plain(Path::new("docs/../wit/./README.md")), PathBuf::from("wit/README.md"));
+    }
+}
