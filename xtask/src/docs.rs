@@ -68,7 +68,7 @@ fn filled(text: &str, name: &str, part: &str) -> Result<String> {
     let begin = format!("<!-- generated: {name} -->");
     let (before, rest) = text.split_once(&begin).with_context(|| format!("the marker `{begin}` is missing"))?;
     let (_, after) = rest.split_once(END).with_context(|| format!("no `{END}` comes after `{begin}`"))?;
-    Ok(format!("{before}{begin}\n{}\n{END}{after}", part.trim_end()))
+    Ok(format!("{before}{begin}\n\n{}\n\n{END}{after}", part.trim_end()))
 }
 
 /// The first line, from 1, in which two texts differ.
@@ -86,7 +86,7 @@ mod tests {
     fn part_between_markers_is_replaced_and_the_rest_stays() {
         let text = "a\n<!-- generated: x -->\nold\n<!-- generated: end -->\nb\n";
         let new = filled(text, "x", "new\n").unwrap();
-        assert_eq!(new, "a\n<!-- generated: x -->\nnew\n<!-- generated: end -->\nb\n");
+        assert_eq!(new, "a\n<!-- generated: x -->\n\nnew\n\n<!-- generated: end -->\nb\n");
         assert_eq!(filled(&new, "x", "new").unwrap(), new);
         assert!(filled(text, "y", "new").is_err());
     }

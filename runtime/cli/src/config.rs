@@ -14,7 +14,7 @@ use std::time::Duration;
 use innkeeper_dispatch::ProviderConfig;
 use innkeeper_model::limits::Limits;
 
-pub(crate) use self::error::{Place, SettingError};
+pub(crate) use self::error::SettingError;
 use self::layers::Layers;
 use crate::args::{Args, Command};
 

@@ -72,6 +72,7 @@ impl Dispatch {
             context: TurnContext::default(),
             frames: None,
             kept: None,
+            toggles: Vec::new(),
         };
         let ask = Ask::Action { id: turn.action, messages: messages.clone() };
         let (answer, call) = self.run(new, move |scope| one_call(scope, plugin, ask, turn.body_bytes)).await?;

@@ -12,6 +12,7 @@ use innkeeper_model::{Permission, json};
 use innkeeper_registry::Plugin;
 use innkeeper_sandbox::{Answer, Ask, Budget, Permit, Reply};
 use tokio::sync::mpsc;
+use tokio_util::sync::DropGuard;
 
 use crate::error::DispatchError;
 use crate::models::Target;
@@ -26,16 +27,8 @@ pub(crate) struct Answering {
 }
 
 enum Source {
-    Pipe { plugin: Arc<Plugin>, call: CallHandle, chunks: Option<mpsc::Receiver<Chunk>> },
-    Provider { chunks: mpsc::Receiver<Result<Chunk, DispatchError>> },
-}
-
-/// What came next.
-pub(crate) enum Next {
-    /// A piece of the answer, for filters and the client.
-    Chunk(Chunk),
-    /// An event, checked.
-    Event(WireEvent),
+    Pipe { plugin: Arc<Plugin>, call: CallHandle, chunks: Option<mpsc::Receiver<Chunk>>, cut: Option<DropGuard> },
+    Provider { id: String, chunks: mpsc::Receiver<Result<Chunk, DispatchError>> },
 }
 
 /// Asks a model. Returns once it has begun to answer.
@@ -53,7 +46,8 @@ pub(crate) async fn ask(
             request.model.clone_from(model);
             restore_blobs(&mut request, &|id| scope.turn.blobs.get(id))?;
             let chunks = provider.chat(&scope.dispatch, request, scope.turn.cancel.clone()).await?;
-            Ok(Answering { source: Source::Provider { chunks }, ready: Default::default(), ended: false })
+            let source = Source::Provider { id: provider.id().to_owned(), chunks };
+            Ok(Answering { source, ready: Default::default(), ended: false })
         }
         Target::Pipe { plugin, model } => {
             let mut request = request;
@@ -63,14 +57,15 @@ pub(crate) async fn ask(
             let permit = permit.ok_or(DispatchError::Internal)?;
             let parent = caller.map(|(caller, _)| caller);
             let started = scope.start(plugin, parent, budget, permit, Ask::Run(request)).await?;
-            let (answer, _) = answered(plugin, started.delivery).await.map_err(|(error, _)| error)?;
+            let call = started.call.clone();
+            let (answer, cut, _) = answered(plugin, started).await.map_err(|(error, _)| error)?;
             let (ready, chunks) = match answer {
                 Answer::Reply(Reply::Text(text)) => (vec![Chunk::Text(text), stop()], None),
                 Answer::Reply(Reply::Json(text)) => (pieces(plugin, &text)?, None),
                 Answer::Reply(Reply::Chunks(chunks)) => (Vec::new(), Some(chunks)),
                 _ => return Err(DispatchError::Internal),
             };
-            let source = Source::Pipe { plugin: Arc::clone(plugin), call: started.call, chunks };
+            let source = Source::Pipe { plugin: Arc::clone(plugin), call, chunks, cut: Some(cut) };
             Ok(Answering { source, ready: ready.into(), ended: false })
         }
     }
@@ -81,31 +76,44 @@ fn stop() -> Chunk {
 }
 
 impl Answering {
-    /// The next piece; `None` after the last. An answer that breaks off is an error.
-    pub(crate) async fn next(&mut self) -> Result<Option<Next>, DispatchError> {
+    /// The next piece; `None` after the last. Events among the pieces have been checked. An answer that breaks off is an error.
+    pub(crate) async fn next(&mut self) -> Result<Option<Chunk>, DispatchError> {
         loop {
             let Some(chunk) = self.next_chunk().await? else {
-                return if self.ended { Ok(None) } else { Err(self.broken().await) };
+                if !self.ended {
+                    return Err(self.broken().await);
+                }
+                self.let_go();
+                return Ok(None);
             };
             match chunk {
                 Chunk::Raw(raw) => {
                     // What a frame holds is typed and checked here, so that nothing passes as a raw frame that would not pass by its name.
                     let typed = Chunk::from_frame(&raw).map_err(|error| self.contract(error.to_string()))?;
                     match typed.as_slice() {
-                        [Chunk::Raw(_)] => return Ok(Some(Next::Chunk(Chunk::Raw(raw)))),
+                        [Chunk::Raw(_)] => return Ok(Some(Chunk::Raw(raw))),
                         _ => typed.into_iter().rev().for_each(|chunk| self.ready.push_front(chunk)),
                     }
                 }
                 Chunk::Event(event) => {
                     if self.admit(&event) {
-                        return Ok(Some(Next::Event(event)));
+                        return Ok(Some(Chunk::Event(event)));
                     }
                 }
                 chunk => {
                     self.ended |= chunk.is_end();
-                    return Ok(Some(Next::Chunk(chunk)));
+                    return Ok(Some(chunk));
                 }
             }
+        }
+    }
+
+    /// What the pipe does after its answer is background work, which outlives the interest in the answer.
+    fn let_go(&mut self) {
+        if let Source::Pipe { cut, .. } = &mut self.source
+            && let Some(cut) = cut.take()
+        {
+            cut.disarm();
         }
     }
 
@@ -116,7 +124,7 @@ impl Answering {
         match &mut self.source {
             Source::Pipe { chunks: Some(chunks), .. } => Ok(chunks.recv().await),
             Source::Pipe { chunks: None, .. } => Ok(None),
-            Source::Provider { chunks } => chunks.recv().await.transpose(),
+            Source::Provider { chunks, .. } => chunks.recv().await.transpose(),
         }
     }
 
@@ -130,10 +138,15 @@ impl Answering {
                 }
                 admitted.is_ok()
             }
-            // A provider is no plugin and has no grants; it may show progress and no more.
+            // A provider is no plugin and has no grants: it may show progress and name its sources, and no more.
             Source::Provider { .. } => {
                 let grants = Grants::default().with(Permission::EventsEmit);
-                check(event, Direction::Emit, &grants).is_ok()
+                let harmless = matches!(event.kind.as_str(), "status" | "source" | "citation");
+                let admitted = harmless && check(event, Direction::Emit, &grants).is_ok();
+                if !admitted {
+                    tracing::warn!(kind = innkeeper_host::log::escape(&event.kind), "an event of a provider was dropped");
+                }
+                admitted
             }
         }
     }
@@ -155,8 +168,8 @@ impl Answering {
                     problem: "the answer ended without `finish` or `failed`".to_owned(),
                 })
             }
-            Source::Provider { .. } => DispatchError::Provider {
-                provider: String::new(),
+            Source::Provider { id, .. } => DispatchError::Provider {
+                provider: id.clone(),
                 status: 0,
                 message: "the answer broke off".to_owned(),
             },
@@ -166,8 +179,8 @@ impl Answering {
     fn contract(&self, problem: String) -> DispatchError {
         match &self.source {
             Source::Pipe { plugin, .. } => DispatchError::Contract { plugin: plugin.id.clone(), problem: crate::error::shown(&problem) },
-            Source::Provider { .. } => {
-                DispatchError::Provider { provider: String::new(), status: 0, message: crate::error::shown(&problem) }
+            Source::Provider { id, .. } => {
+                DispatchError::Provider { provider: id.clone(), status: 0, message: crate::error::shown(&problem) }
             }
         }
     }

@@ -16,8 +16,8 @@ use serde_json::json;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::answer::{Next, ask};
-use crate::dispatch::{Dispatch, NewTurn};
+use crate::answer::ask;
+use crate::dispatch::{Dispatch, NewTurn, cut_short};
 use crate::error::DispatchError;
 use crate::events::Kept;
 use crate::filters::Chain;
@@ -97,6 +97,7 @@ impl Dispatch {
     /// Begins a chat turn. What is wrong with the request itself is an error here; what goes wrong later is in `Frame::End`.
     pub async fn chat(&self, turn: ChatTurn) -> Result<TurnHandle, DispatchError> {
         self.admit_turn(&turn.principal)?;
+        check_turn_id(turn.turn_id.as_deref())?;
         self.check_chat(&turn.principal, turn.chat.as_ref(), turn.store_turn).await?;
         let target = self.target(&turn.request.model).await?;
         let model = turn.request.model.clone();
@@ -115,6 +116,7 @@ impl Dispatch {
             context: context(&turn, &model),
             frames: Some(sender.clone()),
             kept,
+            toggles: turn.filter_ids.clone(),
         };
         let created = self.store().clock().seconds();
         let client = CancellationToken::new();
@@ -182,24 +184,33 @@ struct Work<'a> {
 impl Work<'_> {
     async fn run(mut self, request: ChatRequest, body_bytes: u64) -> Result<(), DispatchError> {
         let kept = self.stored.as_ref().map(|stored| Arc::clone(&stored.kept));
+        let scope = self.scope;
+        let over = CancellationToken::new();
+        let turn = async {
+            let result = tokio::select! {
+                biased;
+                result = self.turn(request, body_bytes) => result,
+                () = cut_short(&scope.turn.cancel) => Err(DispatchError::Cancelled),
+            };
+            over.cancel();
+            result
+        };
         let flushes = async {
-            match &kept {
-                Some(kept) => loop {
-                    tokio::time::sleep(FLUSH).await;
-                    kept.flush().await;
-                },
-                None => std::future::pending().await,
+            // Ends between two writes and never in one, which would lose what it was to write.
+            while let Some(kept) = &kept
+                && tokio::time::timeout(FLUSH, over.cancelled()).await.is_err()
+            {
+                kept.flush().await;
             }
         };
-        let result = tokio::select! {
-            result = self.turn(request, body_bytes) => result,
-            () = flushes => Ok(()),
-        };
+        let (result, ()) = tokio::join!(turn, flushes);
         if let Some(kept) = &kept {
             kept.flush().await;
             if let Err(error) = &result {
                 self.store_failure(kept, error).await;
             }
+            // What plugins show from here on belongs after the text.
+            kept.end().await;
         }
         result
     }
@@ -207,9 +218,7 @@ impl Work<'_> {
     async fn turn(&mut self, mut request: ChatRequest, body_bytes: u64) -> Result<(), DispatchError> {
         let (mut chain, pipe) = self.admit(body_bytes).await?;
         crate::request::keep_blobs(&self.scope.turn.blobs, &mut request);
-        let result = self.through(&mut chain, pipe, request, body_bytes).await;
-        chain.finish(self.scope);
-        result
+        self.through(&mut chain, pipe, request, body_bytes).await
     }
 
     async fn through(
@@ -227,17 +236,14 @@ impl Work<'_> {
         chain.release(scope);
         let messages = if chain.filters_messages() { stored_messages(scope, &request) } else { Vec::new() };
         let mut answering = ask(scope, &target, request, None, pipe, body_bytes).await?;
-        while let Some(next) = answering.next().await? {
-            match next {
-                // `emit` sends it on as a frame, in its place.
-                Next::Event(event) => drop(scope.turn.events.emit(event).await),
-                Next::Chunk(chunk) if chain.filters_pieces() => {
-                    let chunks = chain.stream(scope, vec![chunk]).await?;
-                    for chunk in emit_events(scope, chunks).await {
-                        self.send(chunk).await?;
-                    }
+        while let Some(chunk) = answering.next().await? {
+            let chunks = if chain.filters_pieces() { chain.stream(scope, vec![chunk]).await? } else { vec![chunk] };
+            for chunk in chunks {
+                match chunk {
+                    // `emit` sends it on as a frame, in its place.
+                    Chunk::Event(event) => drop(scope.turn.events.emit(event).await),
+                    chunk => self.send(chunk).await?,
                 }
-                Next::Chunk(chunk) => self.send(chunk).await?,
             }
         }
         self.outlet(chain, messages).await
@@ -249,12 +255,12 @@ impl Work<'_> {
         if let Target::Pipe { plugin, .. } = &self.target {
             plugins.push((plugin.id.clone(), Arc::clone(&plugin.limits)));
         }
-        let Some((first, _)) = plugins.first().cloned() else { return Ok((Chain::new(Vec::new(), body_bytes), None)) };
+        let Some((first, _)) = plugins.first().cloned() else { return Ok((Chain::new(self.scope, Vec::new(), body_bytes, None), None)) };
         let permits = self.scope.dispatch.sandbox().admit(&plugins, self.scope.user()).await;
         let mut permits = permits.map_err(|error| DispatchError::call(&first, error))?;
         let pipe = if matches!(self.target, Target::Pipe { .. }) { permits.pop() } else { None };
         let filters = std::mem::take(&mut self.filters).into_iter().zip(permits).collect();
-        Ok((Chain::new(filters, body_bytes), pipe))
+        Ok((Chain::new(self.scope, filters, body_bytes, None), pipe))
     }
 
     /// A filter may have chosen another model.
@@ -284,11 +290,14 @@ impl Work<'_> {
     async fn send(&mut self, chunk: Chunk) -> Result<(), DispatchError> {
         // What cannot be collected was refused when it came from the guest.
         let _ = self.collected.add(&chunk);
+        if let Some(stored) = &self.stored {
+            stored.kept.shown_so_far(self.collected.text(0));
+        }
         self.sender.send(Frame::Chunk(chunk)).await.map_err(|_| DispatchError::Cancelled)
     }
 
     async fn outlet(&mut self, chain: &mut Chain, mut messages: Vec<StoredMessage>) -> Result<(), DispatchError> {
-        let text = self.collected.text(0).to_owned();
+        let text = self.text();
         let mut shown = text.clone();
         if chain.filters_messages() {
             chain.readmit(self.scope).await?;
@@ -320,6 +329,14 @@ impl Work<'_> {
         Ok(())
     }
 
+    /// What the person sees: the answer's text, and in stored chats what events added to it.
+    fn text(&self) -> String {
+        match &self.stored {
+            Some(stored) => stored.kept.text(),
+            None => self.collected.text(0).to_owned(),
+        }
+    }
+
     fn answer_message(&self, text: &str) -> StoredMessage {
         let turn = &self.scope.turn;
         let id = turn.message.clone().unwrap_or_else(|| format!("{}-answer", turn.id).into());
@@ -329,9 +346,9 @@ impl Work<'_> {
     }
 
     async fn store_failure(&self, kept: &Kept, error: &DispatchError) {
-        let text = self.collected.text(0);
+        let text = self.text();
         let change = MessageUpdate {
-            content: (!text.is_empty()).then(|| text.to_owned()),
+            content: (!text.is_empty()).then_some(text),
             done: Some(true),
             error: Some(json!({ "content": error.to_string() }).to_string()),
             ..MessageUpdate::default()
@@ -340,6 +357,22 @@ impl Work<'_> {
             tracing::warn!(%error, "the failure of a turn could not be stored");
         }
     }
+}
+
+/// Longest id that a client may choose for a turn, in bytes.
+const TURN_ID_MAX: usize = 128;
+
+/// Ids of turns stand in receipts, logs and headers.
+fn check_turn_id(id: Option<&str>) -> Result<(), DispatchError> {
+    let fits = |id: &str| {
+        (1..=TURN_ID_MAX).contains(&id.len())
+            && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte))
+    };
+    if id.is_none_or(fits) {
+        return Ok(());
+    }
+    let problem = format!("a turn's id has 1 to {TURN_ID_MAX} letters, digits, `-`, `_`, `.` or `:`");
+    Err(DispatchError::Body(problem))
 }
 
 /// Sends events among pieces where events go; the other pieces remain.

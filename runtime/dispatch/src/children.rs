@@ -14,7 +14,7 @@ use innkeeper_model::{Error, PluginId};
 use innkeeper_sandbox::{Answer, Ask, Budget};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::answer::{Answering, Next, ask};
+use crate::answer::{Answering, ask};
 use crate::error::DispatchError;
 use crate::filters::Chain;
 use crate::models::{ModelKind, Target};
@@ -25,7 +25,7 @@ pub(crate) async fn serve(scope: Arc<Scope>, request: ChildRequest) {
     let ChildRequest { caller, fuel, spent, ask } = request;
     match ask {
         ChildAsk::Tools(reply) => answer(reply, async { Ok(tools(&scope)) }).await,
-        ChildAsk::Models(reply) => answer(reply, async { Ok(models(&scope).await) }).await,
+        ChildAsk::Models(reply) => answer(reply, models(&scope, &caller)).await,
         ChildAsk::Tool { plugin, name, arguments, reply } => {
             answer(reply, call_tool(&scope, &caller, fuel, plugin, name, arguments)).await;
         }
@@ -59,13 +59,15 @@ fn tools(scope: &Scope) -> Vec<OfferedTool> {
     offered.collect()
 }
 
-async fn models(scope: &Scope) -> Vec<OfferedModel> {
+async fn models(scope: &Arc<Scope>, caller: &CallHandle) -> Result<Vec<OfferedModel>, Error> {
+    // Asking for lists takes no fuel of the caller's: each pipe is asked once in a turn, under its own limits.
+    let left = budget(caller, u64::MAX)?;
     let kind = |kind| match kind {
         ModelKind::Pipe => "pipe".to_owned(),
         ModelKind::Provider => "provider".to_owned(),
     };
-    let models = scope.dispatch.models(&scope.turn.principal).await;
-    models.into_iter().map(|model| OfferedModel { id: model.id, name: model.name, kind: kind(model.kind) }).collect()
+    let models = scope.dispatch.models_within(scope, caller, left).await;
+    Ok(models.into_iter().map(|model| OfferedModel { id: model.id, name: model.name, kind: kind(model.kind) }).collect())
 }
 
 /// What is left of a caller's budget; an error where it is nested too deep.
@@ -102,9 +104,12 @@ async fn call_tool(
         Ok(begun) => begun,
         Err(error) => return (Err(error), 0),
     };
-    match answered(&found, started.delivery).await {
-        Ok((Answer::Tool(result), fuel)) => (Ok(result), fuel),
-        Ok((_, fuel)) => (Err(DispatchError::Internal.for_guest()), fuel),
+    match answered(&found, started).await {
+        Ok((Answer::Tool(result), cut, fuel)) => {
+            cut.disarm();
+            (Ok(result), fuel)
+        }
+        Ok((_, _, fuel)) => (Err(DispatchError::Internal.for_guest()), fuel),
         Err((error, fuel)) => (Err(error.for_guest()), fuel),
     }
 }
@@ -120,7 +125,7 @@ async fn watched(scope: &Arc<Scope>, caller: &CallHandle, fuel: u64, request: Ch
     let begun = async {
         crate::request::check(scope, &request)?;
         let target = scope.dispatch.target(&request.model).await?;
-        let guards = scope.dispatch.registry().snapshot().guards_for(&request.model, &[])?;
+        let guards = scope.dispatch.registry().snapshot().guards_for(&request.model, &scope.toggles)?;
         let mut admitted = Vec::new();
         // A guard is not set to watch its own requests.
         for guard in guards.into_iter().filter(|guard| guard.id != *caller.plugin()) {
@@ -128,7 +133,7 @@ async fn watched(scope: &Arc<Scope>, caller: &CallHandle, fuel: u64, request: Ch
             let permit = permit.map_err(|error| DispatchError::call(&guard.id, error))?;
             admitted.push((guard, permit));
         }
-        let mut guards = Chain::new(admitted, 0);
+        let mut guards = Chain::new(scope, admitted, 0, Some((caller, left)));
         let request = guards.inlet(scope, request).await?;
         let request = guards.request(scope, request).await?;
         let permit = match &target {
@@ -147,19 +152,9 @@ async fn watched(scope: &Arc<Scope>, caller: &CallHandle, fuel: u64, request: Ch
 impl Watched {
     /// The next pieces; events go where the turn's events go.
     async fn next(&mut self, scope: &Arc<Scope>) -> Result<Option<Vec<Chunk>>, DispatchError> {
-        loop {
-            match self.answering.next().await? {
-                None => return Ok(None),
-                Some(Next::Event(event)) => {
-                    // Shown or not, the answer goes on.
-                    let _ = scope.turn.events.emit(event).await;
-                }
-                Some(Next::Chunk(chunk)) => {
-                    let chunks = self.guards.stream(scope, vec![chunk]).await?;
-                    return Ok(Some(crate::chat::emit_events(scope, chunks).await));
-                }
-            }
-        }
+        let Some(chunk) = self.answering.next().await? else { return Ok(None) };
+        let chunks = self.guards.stream(scope, vec![chunk]).await?;
+        Ok(Some(crate::chat::emit_events(scope, chunks).await))
     }
 }
 
@@ -196,7 +191,6 @@ async fn complete(
             Err(error) => break Err(error.for_guest()),
         }
     };
-    watched.guards.finish(scope);
     (result, watched.answering.fuel().await)
 }
 
@@ -244,7 +238,6 @@ async fn stream(
             break;
         }
     }
-    watched.guards.finish(scope);
     // Before the guest sees the end of the stream, which is when it gets back what was left.
     spent.report(watched.answering.fuel().await);
     drop(sender);

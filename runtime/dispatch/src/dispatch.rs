@@ -21,6 +21,7 @@ use crate::error::DispatchError;
 use crate::events::{Kept, TurnEvents};
 use crate::hub::{About, Hub, Patience};
 use crate::models::ModelCache;
+use crate::people::People;
 use crate::provider::{Provider, ProviderConfig};
 use crate::receipts::ReceiptLog;
 use crate::scope::{Scope, drive, inbox};
@@ -45,6 +46,9 @@ pub struct DispatchOptions {
     pub reconnect_grace: Duration,
 }
 
+/// How long a cancelled turn's work has to notice.
+const LAST_WORDS: Duration = Duration::from_millis(250);
+
 /// Serves turns. Cheap to clone.
 #[derive(Clone)]
 pub struct Dispatch(Arc<Inner>);
@@ -62,6 +66,7 @@ struct Inner {
     keep_instances: bool,
     patience: Patience,
     draining: AtomicBool,
+    people: People,
     stop: CancellationToken,
     turns: TaskTracker,
 }
@@ -76,12 +81,16 @@ pub(crate) struct NewTurn {
     pub(crate) context: TurnContext,
     pub(crate) frames: Option<mpsc::Sender<Frame>>,
     pub(crate) kept: Option<Arc<Kept>>,
+    /// Toggle filters that the request turned on.
+    pub(crate) toggles: Vec<String>,
 }
 
 impl Dispatch {
     /// Makes a dispatch. The present runtime is the one for sockets, timers and receipts.
     pub fn new(options: DispatchOptions) -> Result<Self, DispatchError> {
         let providers = options.providers.into_iter().map(|config| Provider::new(config).map(Arc::new));
+        let (people, stop) = (People::default(), CancellationToken::new());
+        tokio::spawn(people.clone().watch(options.store.clone(), stop.clone()));
         Ok(Self(Arc::new(Inner {
             providers: providers.collect::<Result<_, _>>()?,
             receipts: ReceiptLog::start(options.store.clone()),
@@ -95,7 +104,8 @@ impl Dispatch {
             keep_instances: options.keep_instances,
             patience: Patience { answer: options.ask_timeout, reconnect: options.reconnect_grace },
             draining: AtomicBool::new(false),
-            stop: CancellationToken::new(),
+            people,
+            stop,
             turns: TaskTracker::new(),
         })))
     }
@@ -203,7 +213,8 @@ impl Dispatch {
         Fut: Future<Output = ()> + Send + 'static,
     {
         let (children, inbox) = inbox();
-        let cancel = self.0.stop.child_token();
+        let present = self.0.people.enter(&new.principal, &self.0.stop);
+        let cancel = present.cancel.clone();
         let about = About { chat: new.chat.clone(), message: new.message.clone(), turn: new.id.clone() };
         let events = TurnEvents {
             hub: self.0.hub.clone(),
@@ -226,9 +237,13 @@ impl Dispatch {
             children,
             cancel,
         };
-        let scope = Scope::new(self.clone(), Arc::new(turn), &inbox);
+        let scope = Scope::new(self.clone(), Arc::new(turn), new.toggles, &inbox);
         let work = work(Arc::clone(&scope));
-        self.0.turns.spawn_on(drive(scope, inbox, client, work), &self.0.guests);
+        let task = async move {
+            drive(scope, inbox, client, work).await;
+            drop(present);
+        };
+        self.0.turns.spawn_on(task, &self.0.guests);
     }
 
     /// Runs a turn whose work has a result. Dropping the future ends the turn.
@@ -243,7 +258,13 @@ impl Dispatch {
         let _guard = client.clone().drop_guard();
         self.launch(new, client, move |scope| async move {
             // Nobody listens where the client has gone.
-            let _ = sender.send(work(scope).await);
+            let cancel = scope.turn.cancel.clone();
+            let result = tokio::select! {
+                biased;
+                result = work(scope) => result,
+                () = cut_short(&cancel) => Err(DispatchError::Cancelled),
+            };
+            let _ = sender.send(result);
         });
         result.await.unwrap_or(Err(DispatchError::Cancelled))
     }
@@ -264,7 +285,14 @@ impl Dispatch {
             context: TurnContext::default(),
             frames: None,
             kept: None,
+            toggles: Vec::new(),
         };
         self.run(new, work).await
     }
+}
+
+/// Resolves a moment after a turn was cancelled: its calls have ended then, and work that still waits, for a slot or a provider, waits in vain.
+pub(crate) async fn cut_short(cancel: &CancellationToken) {
+    cancel.cancelled().await;
+    tokio::time::sleep(LAST_WORDS).await;
 }

@@ -36,6 +36,9 @@ impl Events for TurnEvents {
             self.hub.publish(user, &self.about, event.clone());
         }
         Box::pin(async move {
+            if let Some(kept) = &self.kept {
+                kept.flush_late().await;
+            }
             if let Some(frames) = &self.frames {
                 // Nobody listens where the client has gone; the turn is about to end then.
                 let _ = frames.send(Frame::Chunk(Chunk::Event(event))).await;
@@ -61,14 +64,61 @@ pub(crate) struct Kept {
     pub(crate) chat: ChatId,
     pub(crate) message: MessageId,
     waiting: Mutex<Vec<WireEvent>>,
+    shown: Mutex<Shown>,
+    /// One writer at a time, or events would change places.
+    writing: tokio::sync::Mutex<()>,
+}
+
+/// The text of a message as a client shows it, which events add to and replace while the answer comes.
+#[derive(Default)]
+struct Shown {
+    text: String,
+    /// How much of the answer is in it.
+    answered: usize,
+    /// The answer has been stored; what events say from here on is written at once.
+    ended: bool,
 }
 
 impl Kept {
     pub(crate) fn new(store: Store, authority: Authority, chat: ChatId, message: MessageId) -> Self {
-        Self { store, authority, chat, message, waiting: Mutex::default() }
+        Self { store, authority, chat, message, waiting: Mutex::default(), shown: Mutex::default(), writing: tokio::sync::Mutex::default() }
+    }
+
+    /// Takes in how far the answer has come.
+    pub(crate) fn shown_so_far(&self, answer: &str) {
+        let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(new) = answer.get(shown.answered..) {
+            shown.text.push_str(new);
+            shown.answered = answer.len();
+        }
+    }
+
+    /// The text as it is shown now.
+    pub(crate) fn text(&self) -> String {
+        self.shown.lock().unwrap_or_else(PoisonError::into_inner).text.clone()
+    }
+
+    /// Notes that the answer has been stored.
+    pub(crate) async fn end(&self) {
+        self.shown.lock().unwrap_or_else(PoisonError::into_inner).ended = true;
+        self.flush().await;
+    }
+
+    /// Writes an event of background work, which comes after the last flush of the turn.
+    async fn flush_late(&self) {
+        let ended = self.shown.lock().unwrap_or_else(PoisonError::into_inner).ended;
+        if ended {
+            self.flush().await;
+        }
     }
 
     fn keep(&self, event: &WireEvent) {
+        let text = || event.data.get("content").and_then(Value::as_str).unwrap_or_default();
+        match event.kind.as_str() {
+            "message" => self.shown.lock().unwrap_or_else(PoisonError::into_inner).text.push_str(text()),
+            "replace" => text().clone_into(&mut self.shown.lock().unwrap_or_else(PoisonError::into_inner).text),
+            _ => {}
+        }
         if is_persisted(&event.kind) {
             self.waiting.lock().unwrap_or_else(PoisonError::into_inner).push(event.clone());
         }
@@ -76,6 +126,7 @@ impl Kept {
 
     /// Writes what waits. What cannot be written at present waits on.
     pub(crate) async fn flush(&self) {
+        let _writing = self.writing.lock().await;
         let events = std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
         if events.is_empty() {
             return;

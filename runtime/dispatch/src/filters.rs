@@ -6,7 +6,9 @@ use innkeeper_host::CallHandle;
 use innkeeper_host::events::admit_streamed;
 use innkeeper_model::chat_message::StoredMessage;
 use innkeeper_model::chat_request::ChatRequest;
+use innkeeper_model::Permission;
 use innkeeper_model::chunk::Chunk;
+use innkeeper_model::event::{Direction, WireEvent, check};
 use innkeeper_model::manifest::FilterDescription;
 use innkeeper_model::plugin::OnFailure;
 use innkeeper_registry::Plugin;
@@ -15,8 +17,9 @@ use innkeeper_sandbox::{Answer, Ask, Budget, CallError, Invocation, Permit};
 use crate::error::DispatchError;
 use crate::scope::Scope;
 
-/// The filters of a turn.
+/// The filters of a turn, or the guards of a request that a plugin makes. Dropping it ends them.
 pub(crate) struct Chain {
+    scope: Arc<Scope>,
     links: Vec<Link>,
 }
 
@@ -29,6 +32,8 @@ struct Link {
     /// The call whose hook ran last.
     call: Option<CallHandle>,
     budget: Budget,
+    /// The call whose request it guards.
+    parent: Option<CallHandle>,
     /// It broke, and the turn goes on without it.
     over: bool,
 }
@@ -43,14 +48,21 @@ enum Hook {
 }
 
 impl Chain {
-    /// A chain of plugins, each with the slot that it was admitted with.
-    pub(crate) fn new(filters: Vec<(Arc<Plugin>, Permit)>, body_bytes: u64) -> Self {
+    /// A chain of plugins, each with the slot that it was admitted with. `caller` is whose request they guard, and what it has left.
+    pub(crate) fn new(
+        scope: &Arc<Scope>,
+        filters: Vec<(Arc<Plugin>, Permit)>,
+        body_bytes: u64,
+        caller: Option<(&CallHandle, Budget)>,
+    ) -> Self {
         let link = |(plugin, permit): (Arc<Plugin>, Permit)| {
             let about = plugin.manifest.filter.clone()?;
             let budget = Budget::new(&plugin.limits, body_bytes);
-            Some(Link { plugin, about, permit: Some(permit), kept: None, call: None, budget, over: false })
+            let budget = caller.map_or(budget, |(_, left)| budget.within(left));
+            let parent = caller.map(|(caller, _)| caller.clone());
+            Some(Link { plugin, about, permit: Some(permit), kept: None, call: None, budget, parent, over: false })
         };
-        Self { links: filters.into_iter().filter_map(link).collect() }
+        Self { scope: Arc::clone(scope), links: filters.into_iter().filter_map(link).collect() }
     }
 
     /// Runs `inlet` hooks. A refusal ends the turn.
@@ -71,7 +83,7 @@ impl Chain {
             }
             let before = chunks.clone();
             match link.ask(scope, Ask::Stream(chunks)).await {
-                Ok(Answer::Chunks(after)) => chunks = link.admitted(after)?,
+                Ok(Answer::Chunks(after)) => chunks = link.admitted(&before, after)?,
                 Ok(_) => return Err(DispatchError::Internal),
                 // Its own word that it failed: the pieces pass as they were.
                 Err(CallError::Plugin(error)) => {
@@ -132,11 +144,6 @@ impl Chain {
         Ok(())
     }
 
-    /// Ends kept instances; their background work goes on behind the turn.
-    pub(crate) fn finish(self, scope: &Scope) {
-        self.links.into_iter().filter_map(|link| link.kept).for_each(|kept| scope.finish(kept));
-    }
-
     async fn on_request(
         &mut self,
         scope: &Arc<Scope>,
@@ -186,24 +193,27 @@ impl Link {
 
     /// Calls a hook, on the kept instance or on a fresh one.
     async fn ask(&mut self, scope: &Arc<Scope>, ask: Ask) -> Result<Answer, CallError> {
-        let mut invocation = match self.kept.take() {
+        let invocation = match &mut self.kept {
             Some(kept) => kept,
             None => {
                 let permit = self.permit.clone().ok_or(CallError::Internal)?;
-                let made = scope.instantiate(&self.plugin, None, self.budget, permit).await;
-                made.map_err(|error| match error {
+                let made = scope.instantiate(&self.plugin, self.parent.as_ref(), self.budget, permit).await;
+                let made = made.map_err(|error| match error {
                     DispatchError::Limit { limit, .. } => CallError::Limit(limit),
                     DispatchError::Trapped { trap, .. } => CallError::Trap(trap),
                     DispatchError::Cancelled => CallError::Cancelled,
                     _ => CallError::Internal,
-                })?
+                });
+                // Kept from the start, so that it is finished and leaves a receipt where this future is dropped.
+                self.kept.insert(made?)
             }
         };
         self.call = Some(invocation.call().clone());
         let answer = invocation.hook(ask).await;
-        if self.keeps(scope) && invocation.is_usable() {
-            self.kept = Some(invocation);
-        } else {
+        let usable = invocation.is_usable();
+        if !(self.keeps(scope) && usable)
+            && let Some(invocation) = self.kept.take()
+        {
             scope.finish(invocation);
         }
         if answer.is_ok() {
@@ -228,8 +238,10 @@ impl Link {
         Ok(())
     }
 
-    /// What a filter gave back, typed and checked: its events need its own grants.
-    fn admitted(&self, chunks: Vec<Chunk>) -> Result<Vec<Chunk>, DispatchError> {
+    /// What a filter gave back, typed and checked: events that it adds need its own grants.
+    fn admitted(&self, before: &[Chunk], chunks: Vec<Chunk>) -> Result<Vec<Chunk>, DispatchError> {
+        let mut passing: Vec<&WireEvent> =
+            before.iter().filter_map(|chunk| if let Chunk::Event(event) = chunk { Some(event) } else { None }).collect();
         let contract = |problem: String| DispatchError::Contract { plugin: self.plugin.id.clone(), problem: crate::error::shown(&problem) };
         let mut admitted = Vec::with_capacity(chunks.len());
         for chunk in chunks {
@@ -238,11 +250,34 @@ impl Link {
                 _ => vec![chunk],
             };
             admitted.extend(typed.into_iter().filter(|chunk| match chunk {
-                Chunk::Event(event) => self.call.as_ref().is_some_and(|call| admit_streamed(call, event).is_ok()),
+                Chunk::Event(event) => self.admits(&mut passing, event),
                 _ => true,
             }));
         }
         Ok(admitted)
+    }
+
+    /// An event that the filter let through has been checked for whoever sent it. One that it changed is still that one's, but no more than
+    /// text: a document or a script would be the filter's own.
+    fn admits(&self, passing: &mut Vec<&WireEvent>, event: &WireEvent) -> bool {
+        let unchanged = passing.iter().position(|before| *before == event);
+        let changed = || {
+            let place = passing.iter().position(|before| before.kind == event.kind)?;
+            let grants = (*self.plugin.grants.get()).clone().with(Permission::EventsEmit);
+            check(event, Direction::Emit, &grants).is_ok().then_some(place)
+        };
+        if let Some(place) = unchanged.or_else(changed) {
+            passing.remove(place);
+            return true;
+        }
+        self.call.as_ref().is_some_and(|call| admit_streamed(call, event).is_ok())
+    }
+}
+
+impl Drop for Chain {
+    /// Ends kept instances; background work of their hooks goes on behind the turn.
+    fn drop(&mut self) {
+        self.links.drain(..).filter_map(|link| link.kept).for_each(|kept| self.scope.finish(kept));
     }
 }
 

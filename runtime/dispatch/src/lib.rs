@@ -12,6 +12,7 @@ mod events;
 mod filters;
 pub mod hub;
 mod models;
+mod people;
 mod provider;
 mod receipts;
 mod request;

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use innkeeper_host::CallHandle;
 use innkeeper_model::{PluginId, Principal};
 use innkeeper_registry::Plugin;
 use innkeeper_sandbox::{Answer, Ask, Budget, ModelList};
@@ -106,13 +107,37 @@ impl Dispatch {
                 Err(error) => tracing::warn!(plugin = %plugin.id, %error, "a pipe could not list its models"),
             }
         }
+        self.add_providers(&mut entries).await;
+        entries
+    }
+
+    /// The same for a plugin in a turn. Each pipe is asked once in a turn, and not while it is being asked: pipes that offer the models of others
+    /// would go round in circles.
+    pub(crate) async fn models_within(&self, scope: &Arc<Scope>, caller: &CallHandle, left: Budget) -> Vec<ModelEntry> {
+        if !scope.turn.principal.is_admitted() {
+            return Vec::new();
+        }
+        let created = self.store().clock().seconds();
+        let mut entries = Vec::new();
+        for plugin in self.registry().snapshot().pipes() {
+            let list = match self.model_cache().get(plugin) {
+                Some(list) => Some(list),
+                None => scope.list_once(plugin, caller, left).await,
+            };
+            entries.extend(list.iter().flat_map(|list| list.models.iter()).map(|model| pipe_entry(plugin, model, created)));
+        }
+        self.add_providers(&mut entries).await;
+        entries
+    }
+
+    async fn add_providers(&self, entries: &mut Vec<ModelEntry>) {
+        let created = self.store().clock().seconds();
         for provider in self.providers() {
             match provider.models(self).await {
                 Ok(models) => entries.extend(models.iter().map(|id| provider_entry(provider, id, created))),
                 Err(error) => tracing::warn!(provider = provider.id(), %error, "a provider could not list its models"),
             }
         }
-        entries
     }
 
     async fn pipe_models(&self, principal: &Principal, plugin: &Arc<Plugin>) -> Result<Arc<ModelList>, DispatchError> {
@@ -125,7 +150,9 @@ impl Dispatch {
                 let chain = [(plugin.id.clone(), Arc::clone(&plugin.limits))];
                 let permits = scope.dispatch.sandbox().admit(&chain, scope.user()).await;
                 let permit = permits.map_err(|error| DispatchError::call(&plugin.id, error))?.into_iter().next();
-                list_models(&scope, &plugin, permit.ok_or(DispatchError::Internal)?).await
+                scope.begin_list(&plugin);
+                let budget = Budget::new(&plugin.limits, 0);
+                list_models(&scope, &plugin, None, budget, permit.ok_or(DispatchError::Internal)?).await
             }
         };
         let list = Arc::new(self.run_alone(principal, work).await?);
@@ -134,14 +161,48 @@ impl Dispatch {
     }
 }
 
+impl Scope {
+    /// Notes that a pipe is being asked for its list; false where it is, or has been.
+    fn begin_list(&self, plugin: &Plugin) -> bool {
+        let mut lists = self.lists.lock().unwrap_or_else(PoisonError::into_inner);
+        let begins = !lists.contains_key(&plugin.id);
+        lists.entry(plugin.id.clone()).or_default();
+        begins
+    }
+
+    /// A pipe's list, asked for at most once in this turn.
+    async fn list_once(self: &Arc<Self>, plugin: &Arc<Plugin>, caller: &CallHandle, left: Budget) -> Option<Arc<ModelList>> {
+        if !self.begin_list(plugin) {
+            return self.lists.lock().unwrap_or_else(PoisonError::into_inner).get(&plugin.id).cloned().flatten();
+        }
+        let asked = async {
+            let permit = self.dispatch.sandbox().admit_child(&plugin.id, self.user(), &plugin.limits);
+            let permit = permit.map_err(|error| DispatchError::call(&plugin.id, error))?;
+            let budget = Budget::new(&plugin.limits, 0).within(left);
+            list_models(self, plugin, Some(caller), budget, permit).await
+        };
+        let list = match asked.await {
+            Ok(list) => Arc::new(list),
+            Err(error) => {
+                tracing::warn!(plugin = %plugin.id, %error, "a pipe could not list its models");
+                return None;
+            }
+        };
+        self.lists.lock().unwrap_or_else(PoisonError::into_inner).insert(plugin.id.clone(), Some(Arc::clone(&list)));
+        Some(list)
+    }
+}
+
 async fn list_models(
     scope: &Arc<Scope>,
     plugin: &Arc<Plugin>,
+    caller: Option<&CallHandle>,
+    budget: Budget,
     permit: innkeeper_sandbox::Permit,
 ) -> Result<ModelList, DispatchError> {
-    let budget = Budget::new(&plugin.limits, 0);
-    let started = scope.start(plugin, None, budget, permit, Ask::Models).await?;
-    let (answer, _) = answered(plugin, started.delivery).await.map_err(|(error, _)| error)?;
+    let started = scope.start(plugin, caller, budget, permit, Ask::Models).await?;
+    let (answer, cut, _) = answered(plugin, started).await.map_err(|(error, _)| error)?;
+    cut.disarm();
     let Answer::Models(list) = answer else { return Err(DispatchError::Internal) };
     check(plugin, &list)?;
     Ok(list)

@@ -48,6 +48,8 @@ pub(crate) struct Provider {
 
 impl Provider {
     pub(crate) fn new(config: ProviderConfig) -> Result<Self, DispatchError> {
+        // An error means that the program has chosen one before.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let client = reqwest::Client::builder()
             .connect_timeout(Duration::from_secs(10))
             .read_timeout(Duration::from_secs(300))
@@ -209,7 +211,7 @@ async fn relay_events(
     let broken = |problem: String| provider_error(id, 200, &problem);
     let mut ended = false;
     while let Some(piece) = bytes.next().await {
-        let piece = piece.map_err(|error| broken(format!("the answer broke off: {error}")))?;
+        let piece = piece.map_err(|error| broken(format!("the answer broke off: {}", error.without_url())))?;
         for frame in decoder.push(&piece).map_err(|error| broken(error.to_string()))? {
             if frame.data == DONE {
                 // Some providers leave the end out where they were cut by a limit of theirs.

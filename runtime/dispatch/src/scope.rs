@@ -3,6 +3,7 @@
 //! A call of a plugin is a future that somebody has to poll. The turn's task polls them all side by side, so that no store is ever awaited
 //! inside another, and dropping the turn drops everything.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -11,12 +12,13 @@ use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 use innkeeper_host::turn::{ChildRequest, Children};
 use innkeeper_host::{CallHandle, CallSetup, Phase, Turn};
-use innkeeper_model::receipt::Outcome;
-use innkeeper_model::{Error, UserId};
+use innkeeper_model::receipt::{Outcome, Receipt};
+use innkeeper_model::time::UnixNanos;
+use innkeeper_model::{Error, PluginId, UserId};
 use innkeeper_registry::Plugin;
-use innkeeper_sandbox::{Answer, Ask, Budget, CallError, Delivered, Invocation, Permit};
+use innkeeper_sandbox::{Answer, Ask, Budget, CallError, Delivered, Invocation, ModelList, Permit};
 use tokio::sync::{mpsc, oneshot};
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::children;
 use crate::dispatch::Dispatch;
@@ -27,7 +29,11 @@ pub(crate) struct Scope {
     pub(crate) dispatch: Dispatch,
     pub(crate) turn: Arc<Turn>,
     tasks: mpsc::UnboundedSender<BoxFuture<'static, ()>>,
+    /// Toggle filters that the turn's request turned on.
+    pub(crate) toggles: Vec<String>,
     calls: Mutex<Vec<String>>,
+    /// Lists of pipes that were asked in this turn; none while one is being asked.
+    pub(crate) lists: Mutex<HashMap<PluginId, Option<Arc<ModelList>>>>,
 }
 
 /// Where a turn's children and tasks arrive.
@@ -58,12 +64,14 @@ pub(crate) fn inbox() -> (Arc<dyn Children>, Inbox) {
 pub(crate) struct Started {
     pub(crate) delivery: oneshot::Receiver<Delivered>,
     pub(crate) call: CallHandle,
+    /// Ends the call when it is dropped; to be disarmed once there is an answer.
+    pub(crate) cut: DropGuard,
 }
 
 impl Scope {
-    pub(crate) fn new(dispatch: Dispatch, turn: Arc<Turn>, inbox: &Inbox) -> Arc<Self> {
+    pub(crate) fn new(dispatch: Dispatch, turn: Arc<Turn>, toggles: Vec<String>, inbox: &Inbox) -> Arc<Self> {
         let tasks = inbox.task_sender.clone();
-        Arc::new(Self { dispatch, turn, tasks, calls: Mutex::default() })
+        Arc::new(Self { dispatch, turn, tasks, toggles, calls: Mutex::default(), lists: Mutex::default() })
     }
 
     pub(crate) fn user(&self) -> Option<&UserId> {
@@ -106,12 +114,22 @@ impl Scope {
         permit: Permit,
         ask: Ask,
     ) -> Result<Started, DispatchError> {
+        let started_at = self.dispatch.store().clock().nanos();
         let invocation = self.instantiate(plugin, parent, budget, permit).await?;
-        let call = invocation.call().clone();
+        let (call, export) = (invocation.call().clone(), ask.export());
         let (delivery, running) = invocation.start(ask);
         let receipts = self.dispatch.receipts().clone();
-        self.spawn(async move { receipts.record(running.await) });
-        Ok(Started { delivery, call })
+        let cut = CancellationToken::new();
+        let started = Started { delivery, call: call.clone(), cut: cut.clone().drop_guard() };
+        self.spawn(async move {
+            let receipt = tokio::select! {
+                biased;
+                receipt = running => receipt,
+                () = cut.cancelled() => cut_receipt(&call, export, started_at),
+            };
+            receipts.record(receipt);
+        });
+        Ok(started)
     }
 
     /// Ends a kept instance behind the turn's back.
@@ -144,11 +162,34 @@ impl Scope {
     }
 }
 
-/// Waits for a call's answer.
-pub(crate) async fn answered(plugin: &Plugin, delivery: oneshot::Receiver<Delivered>) -> Result<(Answer, u64), (DispatchError, u64)> {
+/// The receipt of a call that was dropped because nobody waited for its answer any more. What fuel it took went with its store.
+fn cut_receipt(call: &CallHandle, export: &str, started_at: UnixNanos) -> Receipt {
+    let setup = call.setup();
+    call.settle(Outcome::Cancelled, 0);
+    Receipt {
+        id: setup.id.clone(),
+        turn: setup.turn.id.clone(),
+        parent: setup.parent.clone(),
+        plugin: setup.plugin.clone(),
+        revision: setup.revision,
+        export: export.to_owned(),
+        user: setup.turn.principal.user().cloned(),
+        started_at,
+        outcome: Outcome::Cancelled,
+        delivered: call.usage(0),
+        background: None,
+    }
+}
+
+/// Waits for a call's answer. Dropping the future ends the call.
+pub(crate) async fn answered(plugin: &Plugin, started: Started) -> Result<(Answer, DropGuard, u64), (DispatchError, u64)> {
+    let Started { delivery, cut, .. } = started;
     match delivery.await {
-        Ok((Ok(answer), fuel)) => Ok((answer, fuel)),
-        Ok((Err(error), fuel)) => Err((DispatchError::call(&plugin.id, error), fuel)),
+        Ok((Ok(answer), fuel)) => Ok((answer, cut, fuel)),
+        Ok((Err(error), fuel)) => {
+            cut.disarm();
+            Err((DispatchError::call(&plugin.id, error), fuel))
+        }
         Err(_) => Err((DispatchError::Cancelled, 0)),
     }
 }

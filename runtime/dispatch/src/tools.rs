@@ -64,6 +64,7 @@ impl Dispatch {
             context: TurnContext::default(),
             frames: None,
             kept: None,
+            toggles: Vec::new(),
         };
         let ask = Ask::Tool { name: turn.tool, arguments };
         let (answer, call) = self.run(new, move |scope| one_call(scope, plugin, ask, turn.body_bytes)).await?;
@@ -100,7 +101,8 @@ pub(crate) async fn one_call(
     let budget = Budget::new(&plugin.limits, body_bytes);
     let started = scope.start(&plugin, None, budget, permit.ok_or(DispatchError::Internal)?, ask).await?;
     let call = started.call.id().to_owned();
-    let (answer, _) = answered(&plugin, started.delivery).await.map_err(|(error, _)| error)?;
+    let (answer, cut, _) = answered(&plugin, started).await.map_err(|(error, _)| error)?;
+    cut.disarm();
     check_html(&plugin, &answer)?;
     Ok((answer, call))
 }

@@ -66,7 +66,12 @@ impl Registry {
     ///
     /// # Errors
     /// `NotFound`, `NotRequested`, `Grant`, `Store`.
-    pub async fn grant(&self, id: &PluginId, permission: Permission, grant: Grant) -> Result<PluginView, RegistryError> {
+    pub async fn grant(
+        &self,
+        id: &PluginId,
+        permission: Permission,
+        grant: Grant,
+    ) -> Result<PluginView, RegistryError> {
         check_grant(permission, &grant)?;
         self.change(id, move |plugins, old| async move {
             if !old.manifest.permissions.iter().any(|request| request.name == permission) {
@@ -93,13 +98,18 @@ impl Registry {
     ///
     /// # Errors
     /// `NotFound`, `Settings`, `Limit`, `Store`.
-    pub async fn set_settings(&self, id: &PluginId, settings: PluginSettings) -> Result<PluginView, RegistryError> {
+    pub async fn set_settings(
+        &self,
+        id: &PluginId,
+        settings: PluginSettings,
+    ) -> Result<PluginView, RegistryError> {
         check_settings(&settings)?;
         Limits::default().with(&settings.limits, &self.0.limits.ceilings)?;
         self.change(id, |plugins, old| async move {
             let guard = old.manifest.filter.as_ref().is_some_and(|filter| filter.guard);
             if guard && settings.on_failure != OnFailure::Closed {
-                let problem = format!("plugin `{}` is a guard; `on_failure` of a guard is always `closed`", old.id);
+                let problem =
+                    format!("plugin `{}` is a guard; `on_failure` of a guard is always `closed`", old.id);
                 return Err(RegistryError::Settings(problem));
             }
             Ok(plugins.set_settings(&old.id, &settings).await?)
@@ -136,14 +146,24 @@ fn check_grant(permission: Permission, grant: &Grant) -> Result<(), RegistryErro
         return if types.is_empty() { Ok(()) } else { wrong(problem.to_owned()) };
     }
     if types.is_empty() {
-        return wrong("it allows nothing without `event_types`; list the types that the plugin may send".to_owned());
+        return wrong(
+            "it allows nothing without `event_types`; list the types that the plugin may send".to_owned(),
+        );
     }
     if types.len() > EVENT_TYPES_MAX {
-        return wrong(format!("`event_types` has {} items; at most {EVENT_TYPES_MAX} are allowed", types.len()));
+        return wrong(format!(
+            "`event_types` has {} items; at most {EVENT_TYPES_MAX} are allowed",
+            types.len()
+        ));
     }
-    let bad = |kind: &&String| kind.is_empty() || kind.len() > EVENT_TYPE_BYTES || kind.chars().any(char::is_control);
+    let bad = |kind: &&String| {
+        kind.is_empty() || kind.len() > EVENT_TYPE_BYTES || kind.chars().any(char::is_control)
+    };
     if let Some(kind) = types.iter().find(bad) {
-        return wrong(format!("`event_types` has `{}`; a type has 1 to {EVENT_TYPE_BYTES} bytes", shown(kind)));
+        return wrong(format!(
+            "`event_types` has `{}`; a type has 1 to {EVENT_TYPE_BYTES} bytes",
+            shown(kind)
+        ));
     }
     let script = |kind: &&String| kind.trim().to_ascii_lowercase().starts_with("execute");
     if let Some(kind) = types.iter().find(script) {
@@ -158,11 +178,14 @@ fn check_settings(settings: &PluginSettings) -> Result<(), RegistryError> {
         let problem = format!("`models` has {} items; at most {MODELS_MAX} are allowed", models.len());
         return Err(RegistryError::Settings(problem));
     }
-    let bad = |model: &&String| model.is_empty() || model.len() > MODEL_BYTES || model.chars().any(char::is_control);
+    let bad = |model: &&String| {
+        model.is_empty() || model.len() > MODEL_BYTES || model.chars().any(char::is_control)
+    };
     match models.iter().find(bad) {
         None => Ok(()),
         Some(model) => {
-            let problem = format!("`models` has `{}`; a model's name has 1 to {MODEL_BYTES} bytes", shown(model));
+            let problem =
+                format!("`models` has `{}`; a model's name has 1 to {MODEL_BYTES} bytes", shown(model));
             Err(RegistryError::Settings(problem))
         }
     }

@@ -39,7 +39,9 @@ pub enum RegistryError {
         problem: String,
     },
     /// A permission that the manifest does not ask for.
-    #[error("plugin `{plugin}` does not ask for `{permission}`; only what a manifest asks for can be granted")]
+    #[error(
+        "plugin `{plugin}` does not ask for `{permission}`; only what a manifest asks for can be granted"
+    )]
     NotRequested {
         /// Which plugin.
         plugin: PluginId,
@@ -124,6 +126,7 @@ pub(crate) fn shown(text: &str) -> String {
 
 /// Letters of any script stay; what could move a terminal's cursor or turn its text around does not.
 fn escaped(c: char) -> Vec<char> {
-    let turns = matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
+    let turns =
+        matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
     if c.is_control() || turns { c.escape_default().collect() } else { vec![c] }
 }

@@ -44,7 +44,12 @@ impl Registry {
         self.run(async move { registry.commit(new, fresh, grant_requested).await }).await
     }
 
-    async fn commit(&self, new: NewRevision, fresh: Fresh, grant_requested: bool) -> Result<PluginView, RegistryError> {
+    async fn commit(
+        &self,
+        new: NewRevision,
+        fresh: Fresh,
+        grant_requested: bool,
+    ) -> Result<PluginView, RegistryError> {
         let inner = &self.0;
         let id = new.manifest.id.clone();
         let mut book = inner.book.lock().await;
@@ -67,7 +72,12 @@ impl Registry {
     }
 
     /// Gives a revision what it may have from the start. A new plugin is enabled last.
-    async fn settle(&self, installed: &InstalledPlugin, new: bool, grant_requested: bool) -> Result<(), RegistryError> {
+    async fn settle(
+        &self,
+        installed: &InstalledPlugin,
+        new: bool,
+        grant_requested: bool,
+    ) -> Result<(), RegistryError> {
         let plugins = self.0.store.plugins();
         let requested = &installed.manifest.permissions;
         for &permission in installed.grants.0.keys() {

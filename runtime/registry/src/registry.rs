@@ -185,7 +185,11 @@ impl Inner {
     }
 
     /// The operator's values of plugins that may have changed.
-    async fn read_values(&self, book: &Book, installed: &[InstalledPlugin]) -> Result<Vec<StoredValues>, StoreError> {
+    async fn read_values(
+        &self,
+        book: &Book,
+        installed: &[InstalledPlugin],
+    ) -> Result<Vec<StoredValues>, StoreError> {
         let mut values = Vec::new();
         for plugin in installed.iter().filter(|plugin| plugin.manifest.valves.is_some()) {
             let read_at = self.store.clock().seconds();
@@ -193,7 +197,12 @@ impl Inner {
                 continue;
             }
             let stored = self.store.valves().get(&plugin.id).await?;
-            values.push(StoredValues { plugin: plugin.id.clone(), updated_at: plugin.updated_at, read_at, stored: stored.map(Arc::new) });
+            values.push(StoredValues {
+                plugin: plugin.id.clone(),
+                updated_at: plugin.updated_at,
+                read_at,
+                stored: stored.map(Arc::new),
+            });
         }
         Ok(values)
     }

@@ -25,6 +25,8 @@ pub const MASK: &str = "********";
 const PATTERN_MAX: usize = 1 << 20;
 /// Patterns of all schemas of a manifest together.
 const PATTERNS_MAX: usize = 64;
+/// Subschemas of all schemas of a manifest together.
+const SUBSCHEMAS_MAX: usize = 16_000;
 /// Problems that are reported at once.
 const PROBLEMS_MAX: usize = 20;
 /// Largest values of valves with defaults filled in, in bytes of JSON.
@@ -48,14 +50,20 @@ impl Schema {
         }
         let pattern = PatternOptions::regex().size_limit(PATTERN_MAX).dfa_size_limit(PATTERN_MAX);
         let built = catch_unwind(AssertUnwindSafe(|| {
-            jsonschema::options().offline().with_pattern_options(pattern).should_validate_formats(false).build(&source)
+            jsonschema::options()
+                .offline()
+                .with_pattern_options(pattern)
+                .should_validate_formats(false)
+                .build(&source)
         }));
         match built {
             Ok(Ok(validator)) => Ok(Self { graph, validator }),
             Ok(Err(error)) => {
                 let at = error.instance_path().to_string();
                 let hint = match at.rsplit('/').next() {
-                    Some("pattern") => "; look-around, back-references and very large repetitions are not allowed here",
+                    Some("pattern") => {
+                        "; look-around, back-references and very large repetitions are not allowed here"
+                    }
                     _ => "",
                 };
                 Err(wrong(at, format!("{}{hint}", shown(&error.to_string()))))
@@ -122,21 +130,13 @@ impl Schemas {
         Self { manifest, valves: OnceLock::new(), user_valves: OnceLock::new(), tools }
     }
 
-    /// Compiles all of them. May take a few hundred milliseconds; not for a thread that serves others.
+    /// Compiles all of them, and refuses what is too much together. May take a few hundred milliseconds; not for a thread that serves others.
     pub(crate) fn check(&self) -> Result<(), SchemaError> {
-        let mut patterns = 0_usize;
-        self.valves()?;
-        self.user_valves()?;
+        let mut sum = Sum::default();
+        sum.add("valves", self.valves()?)?;
+        sum.add("user-valves", self.user_valves()?)?;
         for tool in &self.manifest.tools {
-            self.tool(&tool.name)?;
-        }
-        let all = [&self.valves, &self.user_valves].into_iter().chain(self.tools.values().map(|(_, schema)| schema));
-        for schema in all.filter_map(|cell| cell.get()?.as_ref().ok()) {
-            patterns = patterns.saturating_add(schema.graph.patterns);
-        }
-        if patterns > PATTERNS_MAX {
-            let problem = format!("all schemas together have {patterns} patterns; at most {PATTERNS_MAX} are allowed");
-            return Err(SchemaError { field: "tools".to_owned(), at: String::new(), problem });
+            sum.add(&tool.name, self.tool(&tool.name)?)?;
         }
         Ok(())
     }
@@ -159,7 +159,33 @@ impl Schemas {
     }
 }
 
-fn compiled<'a>(cell: &'a Compiled, field: &str, source: Option<&Value>) -> Result<Option<&'a Schema>, SchemaError> {
+/// What all schemas of a manifest have together.
+#[derive(Default)]
+struct Sum {
+    patterns: usize,
+    subschemas: usize,
+}
+
+impl Sum {
+    fn add(&mut self, field: &str, schema: Option<&Schema>) -> Result<(), SchemaError> {
+        let Some(graph) = schema.map(|schema| &schema.graph) else { return Ok(()) };
+        self.patterns = self.patterns.saturating_add(graph.patterns);
+        self.subschemas = self.subschemas.saturating_add(graph.nodes.len());
+        if self.patterns <= PATTERNS_MAX && self.subschemas <= SUBSCHEMAS_MAX {
+            return Ok(());
+        }
+        let problem = format!(
+            "with it the schemas have more than {PATTERNS_MAX} patterns or {SUBSCHEMAS_MAX} subschemas together"
+        );
+        Err(SchemaError { field: field.to_owned(), at: String::new(), problem })
+    }
+}
+
+fn compiled<'a>(
+    cell: &'a Compiled,
+    field: &str,
+    source: Option<&Value>,
+) -> Result<Option<&'a Schema>, SchemaError> {
     let Some(source) = source else { return Ok(None) };
     match cell.get_or_init(|| Schema::compile(field, source)) {
         Ok(schema) => Ok(Some(schema)),

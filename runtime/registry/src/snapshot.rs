@@ -52,8 +52,11 @@ pub(crate) enum State {
 impl Snapshot {
     pub(crate) fn of(generation: i64, entries: Vec<Arc<Entry>>) -> Self {
         let ready: Vec<Arc<Plugin>> = entries.iter().filter_map(|entry| entry.ready().cloned()).collect();
-        let with = |has: fn(&Manifest) -> bool| ready.iter().filter(|plugin| has(&plugin.manifest)).cloned().collect();
-        let mut filters: Vec<Arc<Entry>> = entries.iter().filter(|entry| entry.filter().is_some()).cloned().collect();
+        let with = |has: fn(&Manifest) -> bool| {
+            ready.iter().filter(|plugin| has(&plugin.manifest)).cloned().collect()
+        };
+        let mut filters: Vec<Arc<Entry>> =
+            entries.iter().filter(|entry| entry.filter().is_some()).cloned().collect();
         filters.sort_by_key(|entry| (entry.priority(), entry.installed.id.clone()));
         Self {
             generation,
@@ -137,10 +140,13 @@ impl Snapshot {
             }
             let on_failure = on_failure(&entry.manifest, &entry.installed.settings);
             match entry.resolve() {
-                Ok(plugin) if on_failure == OnFailure::Quarantine && plugin.quarantined_until().is_some() => {}
+                Ok(plugin) if on_failure == OnFailure::Quarantine && plugin.quarantined_until().is_some() => {
+                }
                 Ok(plugin) => filters.push(plugin),
                 Err(error) if on_failure == OnFailure::Closed => return Err(error),
-                Err(error) => tracing::debug!(plugin = %entry.installed.id, %error, "a turn goes on without a filter"),
+                Err(error) => {
+                    tracing::debug!(plugin = %entry.installed.id, %error, "a turn goes on without a filter")
+                }
             }
         }
         Ok(filters)
@@ -165,9 +171,10 @@ impl Entry {
         match &self.state {
             State::Ready(plugin) => Ok(Arc::clone(plugin)),
             State::Disabled(_) => Err(RegistryError::Disabled(id())),
-            State::Loading => {
-                Err(RegistryError::NotReady { plugin: id(), problem: "it is being loaded; try again in a moment".to_owned() })
-            }
+            State::Loading => Err(RegistryError::NotReady {
+                plugin: id(),
+                problem: "it is being loaded; try again in a moment".to_owned(),
+            }),
             State::Failed(problem) => Err(RegistryError::NotReady { plugin: id(), problem: problem.clone() }),
         }
     }

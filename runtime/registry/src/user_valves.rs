@@ -56,7 +56,8 @@ impl UserValves {
         }
         let stored = self.store.valves().get_user(&plugin.id, user).await?;
         let values = schema.complete(stored.unwrap_or_else(|| Value::Object(Map::new())));
-        let values = values.map_err(|problems| RegistryError::Valves { plugin: plugin.id.clone(), problems })?;
+        let values =
+            values.map_err(|problems| RegistryError::Valves { plugin: plugin.id.clone(), problems })?;
         let text: Arc<str> = values.to_string().into();
         // What was read before a change may not be kept as if it were read after it.
         if self.generation.load(Ordering::Acquire) == generation {

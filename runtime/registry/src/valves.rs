@@ -23,7 +23,10 @@ impl Registry {
         let snapshot = self.snapshot();
         let entry = snapshot.entry(id)?;
         let values = entry.values.as_deref().cloned();
-        Ok(entry.schemas.valves()?.map_or_else(nothing, |schema| schema.masked(values.unwrap_or_else(nothing))))
+        Ok(entry
+            .schemas
+            .valves()?
+            .map_or_else(nothing, |schema| schema.masked(values.unwrap_or_else(nothing))))
     }
 
     /// Sets the operator's values. The mask in place of a secret keeps the old one. Returns what `valves` would.
@@ -50,12 +53,23 @@ impl Registry {
     ///
     /// # Errors
     /// `NotFound`, `Valves`, `Schema`, `Store` (also where there is no such person).
-    pub async fn set_user_valves(&self, id: &PluginId, user: &UserId, values: Value) -> Result<Value, RegistryError> {
+    pub async fn set_user_valves(
+        &self,
+        id: &PluginId,
+        user: &UserId,
+        values: Value,
+    ) -> Result<Value, RegistryError> {
         self.set(id, values, Schemas::user_valves, Some(user.clone())).await?;
         self.user_valves(id, user).await
     }
 
-    async fn set(&self, id: &PluginId, values: Value, find: Find, user: Option<UserId>) -> Result<(), RegistryError> {
+    async fn set(
+        &self,
+        id: &PluginId,
+        values: Value,
+        find: Find,
+        user: Option<UserId>,
+    ) -> Result<(), RegistryError> {
         let (registry, id) = (self.clone(), id.clone());
         self.run(async move {
             let mut book = registry.0.book.lock().await;
@@ -64,7 +78,8 @@ impl Registry {
             let store = &registry.0.store;
             let old = stored(store, &id, user.as_ref()).await?;
             let checked = check(find(&entry.schemas)?, values, old.as_ref());
-            let values = checked.map_err(|problems| RegistryError::Valves { plugin: id.clone(), problems })?;
+            let values =
+                checked.map_err(|problems| RegistryError::Valves { plugin: id.clone(), problems })?;
             match &user {
                 Some(user) => store.valves().set_user(&id, user, &values).await?,
                 None => store.valves().set(&id, &values).await?,
@@ -92,7 +107,11 @@ fn check(schema: Option<&Schema>, values: Value, old: Option<&Value>) -> Result<
         return problem("the values are not a JSON object; give them by name".to_owned());
     }
     let Some(schema) = schema else {
-        return if values == nothing() { Ok(values) } else { problem("the plugin has no values to set".to_owned()) };
+        return if values == nothing() {
+            Ok(values)
+        } else {
+            problem("the plugin has no values to set".to_owned())
+        };
     };
     let values = schema.unmasked(values, old)?;
     let size = values.to_string().len();

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
+use innkeeper_model::PluginId;
 use innkeeper_model::limits::Limits;
 use innkeeper_model::manifest::Manifest;
 use innkeeper_model::permission::{Grants, Permission};
 use innkeeper_model::plugin::PluginSettings;
 use innkeeper_model::time::UnixSeconds;
-use innkeeper_model::PluginId;
 use serde::Serialize;
 
 use crate::limits::CutLimit;
@@ -82,7 +82,8 @@ impl PluginView {
             State::Loading => (PluginState::Loading, None),
             State::Failed(problem) => (PluginState::Failed, Some(problem.clone())),
         };
-        let requested = manifest.permissions.iter().filter(|request| !request.optional).map(|request| request.name);
+        let requested =
+            manifest.permissions.iter().filter(|request| !request.optional).map(|request| request.name);
         let kinds = &manifest.kinds;
         let kinds = [
             ("tool", kinds.tool),

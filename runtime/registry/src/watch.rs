@@ -32,7 +32,9 @@ impl Registry {
             };
             match (&looked, failing) {
                 (Ok(()), true) => tracing::info!("changes of plugins elsewhere are noticed again"),
-                (Err(error), false) => tracing::warn!(%error, "changes of plugins elsewhere are not noticed for now"),
+                (Err(error), false) => {
+                    tracing::warn!(%error, "changes of plugins elsewhere are not noticed for now")
+                }
                 _ => {}
             }
             failing = looked.is_err();

@@ -137,6 +137,12 @@ impl Invocation {
         self.retired.is_none()
     }
 
+    /// Tasks, streams and handles that the instance has open; a leak shows as growth from hook to hook.
+    #[doc(hidden)]
+    pub fn open_tasks(&mut self) -> usize {
+        self.store.concurrent_state_table_size()
+    }
+
     /// Asks the plugin to describe itself.
     pub(crate) async fn describe(mut self) -> Result<innkeeper_model::manifest::RawManifest, CallError> {
         let (plugin, instance) = (Arc::clone(&self.plugin), self.instance);
@@ -217,7 +223,7 @@ impl Invocation {
             // The result was out: whatever came later is background work.
             Some((outcome, used, background_fuel)) => {
                 let background = background_fuel.map(|fuel| Background {
-                    outcome: ended.as_ref().err().map_or(Outcome::Ok, CallError::outcome),
+                    outcome: ended.as_ref().err().map_or(Outcome::Ok, background_outcome),
                     used: since(self.call.usage(used.fuel.saturating_add(fuel.saturating_sub(left))), &used),
                 });
                 receipt(&self.call, self.export, self.started_at, outcome, used, background)
@@ -392,6 +398,15 @@ fn receipt(
         outcome,
         delivered,
         background,
+    }
+}
+
+/// How background work ended: its limits have names of their own.
+fn background_outcome(error: &CallError) -> Outcome {
+    match error {
+        CallError::Limit("fuel") => CallError::Limit("background-fuel").outcome(),
+        CallError::Limit("waiting") => CallError::Limit("background").outcome(),
+        error => error.outcome(),
     }
 }
 

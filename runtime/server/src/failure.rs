@@ -116,6 +116,15 @@ impl Failure {
         json!({ "message": self.message, "type": kind, "param": self.param, "code": code })
     }
 
+    /// The answer where no endpoint was reached, in the envelope that clients of the address expect.
+    pub(crate) fn at(self, path: &str) -> Response {
+        if path.starts_with("/v1/") {
+            let body = json!({ "error": self.openai() });
+            return self.respond(body);
+        }
+        self.into_response()
+    }
+
     fn respond(self, body: Value) -> Response {
         let mut response = (self.status, Json(body)).into_response();
         let headers = response.headers_mut();

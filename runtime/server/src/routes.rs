@@ -104,19 +104,11 @@ async fn in_time(State(app): State<App>, request: Request, next: Next) -> Respon
 
 async fn not_found(request: Request) -> Response {
     let message = "there is nothing at this address; `GET /api/openapi.json` describes what there is";
-    outside(&request, Failure::not_found("not-found", message))
+    Failure::not_found("not-found", message).at(request.uri().path())
 }
 
 async fn method_not_allowed(request: Request) -> Response {
     let message = format!("this address does not take {}; `GET /api/openapi.json` says what it takes", request.method());
-    outside(&request, Failure::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", message))
+    Failure::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", message).at(request.uri().path())
 }
 
-/// A failure where no endpoint was reached, in the envelope that clients of the address expect.
-fn outside(request: &Request, failure: Failure) -> Response {
-    if request.uri().path().starts_with("/v1/") {
-        let body = Json(serde_json::json!({ "error": failure.openai() }));
-        return (failure.status, body).into_response();
-    }
-    failure.into_response()
-}

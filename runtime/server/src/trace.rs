@@ -7,7 +7,7 @@ use axum::http::header::{
 };
 use axum::http::{HeaderName, HeaderValue};
 use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use tokio::time::Instant;
 use tracing::Instrument;
 
@@ -66,7 +66,7 @@ pub(crate) async fn no_keys_in_addresses(request: Request, next: Next) -> Respon
     if has_key {
         let message = "a key in the address is refused, since addresses are logged on their way; \
                        send the header `Authorization: Bearer ik_…`, and revoke a key that was sent so";
-        return Failure::bad_request("key-in-address", message).into_response();
+        return Failure::bad_request("key-in-address", message).at(request.uri().path());
     }
     next.run(request).await
 }

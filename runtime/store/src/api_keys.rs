@@ -15,6 +15,7 @@ use uuid::Uuid;
 use crate::authority::ADMITTED;
 use crate::error::StoreError;
 use crate::names::{can_name, clean};
+use crate::pool::known::{self, Known};
 use crate::pool::{Row, Tx};
 use crate::store::Store;
 use crate::{counter, transaction, users};
@@ -116,25 +117,29 @@ impl ApiKeys {
             return Ok(None);
         }
         let hash = hash(secret);
-        let mut select = Query::select()
-            .columns(users::COLUMNS.map(|column| ("user", column)))
-            .expr_as(Expr::col(("innkeeper_api_key", "id")), "key_id")
-            .expr_as(Expr::col(("innkeeper_api_key", "hash")), "key_hash")
-            .from("innkeeper_api_key")
-            .join(
-                JoinType::InnerJoin,
-                "user",
-                Expr::col(("user", "id")).equals(("innkeeper_api_key", "user_id")),
-            )
-            .and_where(Expr::col(("innkeeper_api_key", "hash")).eq(hash.as_str()))
-            .and_where(Expr::col(("user", "role")).is_in(ADMITTED))
-            .take();
-        let found = self.store.db().fetch_optional(&mut select, |row| {
+        static READ: Known = Known::new();
+        let make = || {
+            Query::select()
+                .columns(users::COLUMNS.map(|column| ("user", column)))
+                .expr_as(Expr::col(("innkeeper_api_key", "id")), "key_id")
+                .expr_as(Expr::col(("innkeeper_api_key", "hash")), "key_hash")
+                .from("innkeeper_api_key")
+                .join(
+                    JoinType::InnerJoin,
+                    "user",
+                    Expr::col(("user", "id")).equals(("innkeeper_api_key", "user_id")),
+                )
+                .and_where(Expr::col(("innkeeper_api_key", "hash")).eq(known::text(0)))
+                .and_where(Expr::col(("user", "role")).is_in(ADMITTED))
+                .take()
+        };
+        let arguments = [hash.as_str().into()];
+        let found = self.store.db().fetch_known(&READ, make, &arguments, 1, |row| {
             Ok((ApiKeyId(row.text("key_id")?), users::read(row)?, row.text("key_hash")?))
         });
         // The index finds a hash, not a secret, so its timing tells nothing; this guards against a server that compares loosely.
         let same = |stored: &str| bool::from(stored.as_bytes().ct_eq(hash.as_bytes()));
-        Ok(found.await?.filter(|(_, _, stored)| same(stored)).map(|(id, user, _)| (id, user)))
+        Ok(found.await?.pop().filter(|(_, _, stored)| same(stored)).map(|(id, user, _)| (id, user)))
     }
 
     /// Keys of a person, or all, oldest first.

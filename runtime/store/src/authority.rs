@@ -10,6 +10,7 @@ use sea_query::{Alias, Expr, ExprTrait, IntoCondition, Query, SelectStatement};
 
 use crate::names::can_name;
 use crate::pool::Backend;
+use crate::pool::known::{self, Known};
 
 /// What is to be done with the rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +19,35 @@ pub(crate) enum Access {
     Write,
     /// What only an owner may do, such as deleting.
     Own,
+}
+
+/// A read that is sent often, built once for each kind of authority. Its argument 0 is the person.
+#[derive(Debug)]
+pub(crate) struct KnownRead {
+    own: Known,
+    all: Known,
+}
+
+impl KnownRead {
+    pub(crate) const fn new() -> Self {
+        Self { own: Known::new(), all: Known::new() }
+    }
+
+    /// The statement for an authority, the authority to build it with, and the person; none where it gives nothing.
+    pub(crate) fn of<'a>(&self, authority: &'a Authority) -> Option<(&Known, Authority, &'a str)> {
+        let user = person(authority)?.as_str();
+        let mark = UserId::new(known::text(0));
+        match authority {
+            Authority::Own(_) => Some((&self.own, Authority::Own(mark), user)),
+            Authority::All(_) => Some((&self.all, Authority::All(mark), user)),
+            Authority::Nothing | Authority::Unattended => None,
+        }
+    }
+}
+
+/// The condition, or one that holds for no row.
+pub(crate) fn or_nothing(rows: Option<Expr>) -> Expr {
+    rows.unwrap_or_else(|| Expr::cust("1 = 0"))
 }
 
 /// The condition for rows whose owner is in `owner`; none where the authority gives nothing.
@@ -59,8 +89,9 @@ pub(crate) fn files(authority: &Authority, access: Access) -> Option<Expr> {
 /// Whether new rows may be made for `owner`: a condition on `user`, of which the statement selects the owner's row.
 pub(crate) fn may_own(authority: &Authority, owner: &UserId) -> Option<Expr> {
     person(authority)?;
-    let is_owner =
-        Expr::col(("user", "id")).eq(owner.as_str()).and(Expr::col(("user", "role")).is_in(ADMITTED));
+    let is_owner = Expr::col(("user", "id"))
+        .eq(owner.as_str())
+        .and(Expr::col(("user", "role")).is_in(ADMITTED.map(fixed)));
     match authority {
         Authority::Own(user) if user == owner => Some(is_owner),
         Authority::All(user) => Some(is_owner.and(admin(user))),
@@ -76,6 +107,12 @@ fn person(authority: &Authority) -> Option<&UserId> {
     authority.user().filter(|user| can_name(user.as_str()))
 }
 
+/// A word of ours, written into the statement rather than bound.
+fn fixed(word: &'static str) -> Expr {
+    debug_assert!(word.bytes().all(|b| b.is_ascii_lowercase() || b"_*".contains(&b)), "{word}");
+    Expr::cust(format!("'{word}'"))
+}
+
 fn admitted(user: &UserId) -> Expr {
     has_role(user, &ADMITTED)
 }
@@ -84,12 +121,12 @@ fn admin(user: &UserId) -> Expr {
     has_role(user, &["admin"])
 }
 
-fn has_role(user: &UserId, roles: &[&str]) -> Expr {
+fn has_role(user: &UserId, roles: &[&'static str]) -> Expr {
     let person = Query::select()
         .expr(Expr::cust("1"))
         .from_as("user", "person")
         .and_where(Expr::col(("person", "id")).eq(user.as_str()))
-        .and_where(Expr::col(("person", "role")).is_in(roles.iter().copied()))
+        .and_where(Expr::col(("person", "role")).is_in(roles.iter().map(|role| fixed(role))))
         .take();
     Expr::exists(person)
 }
@@ -146,16 +183,16 @@ fn granted(kind: &'static str, id: (&'static str, &'static str), user: &UserId) 
         .and_where(Expr::col(("member", "user_id")).eq(user.as_str()))
         .take();
     let named = Expr::col(("given", "principal_type"))
-        .eq("user")
-        .and(Expr::col(("given", "principal_id")).is_in([user.as_str(), "*"]));
+        .eq(fixed("user"))
+        .and(Expr::col(("given", "principal_id")).is_in([Expr::val(user.as_str()), fixed("*")]));
     let in_group = Expr::col(("given", "principal_type"))
-        .eq("group")
+        .eq(fixed("group"))
         .and(Expr::col(("given", "principal_id")).in_subquery(groups));
     let things = Query::select()
         .column(("given", "resource_id"))
         .from_as("access_grant", "given")
-        .and_where(Expr::col(("given", "resource_type")).eq(kind))
-        .and_where(Expr::col(("given", "permission")).eq("read"))
+        .and_where(Expr::col(("given", "resource_type")).eq(fixed(kind)))
+        .and_where(Expr::col(("given", "permission")).eq(fixed("read")))
         .and_where(named.or(in_group))
         .take();
     Expr::col(id).in_subquery(things)

@@ -11,11 +11,11 @@ use sea_query::{Expr, ExprTrait, Order, Query, SelectStatement};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::authority::{Access, chats as visible, may_own};
+use crate::authority::{Access, KnownRead, chats as visible, may_own, or_nothing};
 use crate::cursor;
 use crate::error::StoreError;
 use crate::names::{can_name, clean, version};
-use crate::pool::{Row, json as json_value};
+use crate::pool::{Row, json as json_value, known};
 use crate::search::contains;
 use crate::store::Store;
 
@@ -33,8 +33,22 @@ pub struct Chats {
 impl Chats {
     /// One chat, if the authority reaches it.
     pub async fn get(&self, authority: &Authority, id: &ChatId) -> Result<Option<Chat>, StoreError> {
-        let Some(rows) = self.rows(authority, Access::Read, id) else { return Ok(None) };
-        self.store.reads().fetch_optional(select().and_where(rows), read).await
+        static READ: KnownRead = KnownRead::new();
+        let Some((known, template, user)) = READ.of(authority).filter(|_| can_store(id)) else {
+            return Ok(None);
+        };
+        let backend = self.store.backend();
+        let make = || {
+            let mut select = select();
+            select.and_where(Expr::col(("chat", "id")).eq(known::text(1)));
+            select.and_where(or_nothing(visible(&template, Access::Read, backend))).take()
+        };
+        Ok(self
+            .store
+            .reads()
+            .fetch_known(known, make, &[user.into(), id.as_str().into()], 1, read)
+            .await?
+            .pop())
     }
 
     /// Chats that the authority reaches, latest change first.
@@ -206,9 +220,13 @@ impl Chats {
 
 /// The condition for one chat that the authority reaches; none where it cannot reach any of that id.
 pub(crate) fn one(authority: &Authority, access: Access, id: &ChatId, store: &Store) -> Option<Expr> {
-    let rows =
-        visible(authority, access, store.backend()).filter(|_| can_name(id.as_str()) && id.is_saved())?;
+    let rows = visible(authority, access, store.backend()).filter(|_| can_store(id))?;
     Some(Expr::col(("chat", "id")).eq(id.as_str()).and(rows))
+}
+
+/// Whether a chat of this id can be in the table.
+pub(crate) fn can_store(id: &ChatId) -> bool {
+    can_name(id.as_str()) && id.is_saved()
 }
 
 fn narrow(select: &mut SelectStatement, filter: &ChatFilter, backend: crate::pool::Backend) {

@@ -33,6 +33,7 @@ pub const SHARED_TABLES: &[SharedTable] = &[
             "updated_at",
         ],
         withheld: &[
+            ("email_lower", "made from `email` for its unique key, on MySQL only"),
             ("profile_banner_image_url", "no plugin that is known needs it"),
             ("gender", "personal"),
             ("date_of_birth", "personal"),

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use crate::error::StoreError;
 use crate::names::can_name;
+use crate::pool::known::{self, Known};
 use crate::store::Store;
 
 /// Settings of the server.
@@ -20,8 +21,16 @@ impl Config {
         if !can_name(key) {
             return Ok(None);
         }
-        let mut select =
-            Query::select().column("value").from("config").and_where(Expr::col("key").eq(key)).take();
-        self.store.reads().fetch_optional(&mut select, |row| row.json("value")).await
+        static READ: Known = Known::new();
+        let make = || {
+            let key = Expr::col("key").eq(known::text(0));
+            Query::select().column("value").from("config").and_where(key).take()
+        };
+        Ok(self
+            .store
+            .reads()
+            .fetch_known(&READ, make, &[key.into()], 1, |row| row.json("value"))
+            .await?
+            .pop())
     }
 }

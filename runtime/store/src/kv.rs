@@ -9,6 +9,7 @@ use innkeeper_model::page::{Page, PageRequest};
 use sea_query::{Expr, ExprTrait, JoinType, Order, Query, SelectStatement};
 
 use crate::error::StoreError;
+use crate::pool::known::{self, Known};
 use crate::store::Store;
 use crate::{cursor, transaction};
 
@@ -33,9 +34,25 @@ impl Kv {
     pub async fn get(&self, scope: &KvScope, key: &str) -> Result<Option<KvEntry>, StoreError> {
         let place = Place::of(scope)?;
         checked_key(key)?;
-        let mut select = self.visible(&place);
-        select.and_where(Expr::col(("innkeeper_kv", "key")).eq(key.as_bytes()));
-        let entry = self.store.reads().fetch_optional(&mut select, |row| {
+        static READ: [Known; 3] = [const { Known::new() }; 3];
+        let [user, turn, shared] = &READ;
+        let known = match place.scope {
+            "user" => user,
+            "turn" => turn,
+            _ => shared,
+        };
+        let make = || {
+            let marked = Place { plugin: known::text(0), scope: place.scope, subject: known::text(1) };
+            let mut select = visible(&marked, known::integer(2));
+            select.and_where(Expr::col(("innkeeper_kv", "key")).eq(known::text(3).into_bytes())).take()
+        };
+        let arguments = [
+            place.plugin.as_str().into(),
+            place.subject.as_str().into(),
+            self.store.now().into(),
+            key.as_bytes().to_vec().into(),
+        ];
+        let entry = self.store.reads().fetch_known(known, make, &arguments, 1, |row| {
             Ok(KvEntry {
                 key: key.to_owned(),
                 value: row.bytes("value")?,
@@ -43,7 +60,7 @@ impl Kv {
                 expires_at: row.int_opt("expires_at")?,
             })
         });
-        entry.await
+        Ok(entry.await?.pop())
     }
 
     /// Writes an entry, for `ttl` seconds or for good; its version.
@@ -134,7 +151,7 @@ impl Kv {
         let after: Option<String> = cursor::read(page)?;
         let place = Place::of(scope)?;
         let key = ("innkeeper_kv", "key");
-        let mut select = self.visible(&place);
+        let mut select = visible(&place, self.store.now());
         select.order_by(key, Order::Asc);
         if !prefix.is_empty() {
             select
@@ -170,20 +187,19 @@ impl Kv {
         let outcome = write::write(&mut tx, &place, key, quota, clock, decide).await;
         transaction::end(tx, outcome).await
     }
+}
 
-    /// Entries of a scope that have not expired, nor has their scope.
-    fn visible(&self, place: &Place) -> SelectStatement {
-        let now = self.store.now();
-        let alive = |table: &'static str| {
-            Expr::col((table, "expires_at")).is_null().or(Expr::col((table, "expires_at")).gt(now))
-        };
-        Query::select()
-            .columns(["value", "version", "expires_at"].map(|column| ("innkeeper_kv", column)))
-            .from("innkeeper_kv")
-            .join(JoinType::InnerJoin, "innkeeper_kv_scope", scope::same_scope())
-            .and_where(place.rows("innkeeper_kv"))
-            .and_where(alive("innkeeper_kv"))
-            .and_where(alive("innkeeper_kv_scope"))
-            .take()
-    }
+/// Entries of a scope that have not expired, nor has their scope.
+fn visible(place: &Place, now: i64) -> SelectStatement {
+    let alive = |table: &'static str| {
+        Expr::col((table, "expires_at")).is_null().or(Expr::col((table, "expires_at")).gt(now))
+    };
+    Query::select()
+        .columns(["value", "version", "expires_at"].map(|column| ("innkeeper_kv", column)))
+        .from("innkeeper_kv")
+        .join(JoinType::InnerJoin, "innkeeper_kv_scope", scope::same_scope())
+        .and_where(place.rows("innkeeper_kv"))
+        .and_where(alive("innkeeper_kv"))
+        .and_where(alive("innkeeper_kv_scope"))
+        .take()
 }

@@ -7,9 +7,10 @@ use innkeeper_model::{MemoryId, UserId};
 use sea_query::{Expr, ExprTrait, Order, Query, SelectStatement};
 use uuid::Uuid;
 
+use crate::authority::{KnownRead, or_nothing};
 use crate::error::StoreError;
 use crate::names::{can_name, clean, version};
-use crate::pool::{Row, Tx, json};
+use crate::pool::{Row, Tx, json, known};
 use crate::store::Store;
 use crate::{authority, cursor, transaction};
 
@@ -25,22 +26,41 @@ pub struct Memories {
 impl Memories {
     /// One memory, if the authority reaches it.
     pub async fn get(&self, authority: &Authority, id: &MemoryId) -> Result<Option<Memory>, StoreError> {
-        let Some(rows) = visible(authority).filter(|_| can_name(id.as_str())) else { return Ok(None) };
-        let mut select = select();
-        select.and_where(Expr::col(("memory", "id")).eq(id.as_str())).and_where(rows);
-        self.store.reads().fetch_optional(&mut select, read).await
+        static READ: KnownRead = KnownRead::new();
+        let Some((known, template, user)) = READ.of(authority).filter(|_| can_name(id.as_str())) else {
+            return Ok(None);
+        };
+        let make = || {
+            let mut select = select();
+            select.and_where(Expr::col(("memory", "id")).eq(known::text(1)));
+            select.and_where(or_nothing(visible(&template))).take()
+        };
+        Ok(self
+            .store
+            .reads()
+            .fetch_known(known, make, &[user.into(), id.as_str().into()], 1, read)
+            .await?
+            .pop())
     }
 
     /// Memories that the authority reaches, by id.
     pub async fn list(&self, authority: &Authority, page: &PageRequest) -> Result<Page<Memory>, StoreError> {
         let after: Option<String> = cursor::read(page)?;
-        let Some(rows) = visible(authority) else { return Ok(Page { items: Vec::new(), next: None }) };
-        let mut select = select();
-        select.and_where(rows).order_by(("memory", "id"), Order::Asc);
-        if let Some(after) = after {
-            select.and_where(Expr::col(("memory", "id")).gt(clean(&after).as_ref()));
-        }
-        let found = self.store.reads().fetch_all(&mut select, cursor::limit(page), read).await?;
+        // Every id comes after the empty one, so one statement serves all pages.
+        static PAGE: KnownRead = KnownRead::new();
+        let Some((known, template, user)) = PAGE.of(authority) else {
+            return Ok(Page { items: Vec::new(), next: None });
+        };
+        let make = || {
+            let mut select = select();
+            select
+                .and_where(Expr::col(("memory", "id")).gt(known::text(1)))
+                .order_by(("memory", "id"), Order::Asc);
+            select.and_where(or_nothing(visible(&template))).take()
+        };
+        let arguments = [user.into(), clean(&after.unwrap_or_default()).as_ref().into()];
+        let found =
+            self.store.reads().fetch_known(known, make, &arguments, cursor::limit(page), read).await?;
         Ok(cursor::page(found, page, |memory| memory.id.as_str().to_owned()))
     }
 

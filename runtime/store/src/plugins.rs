@@ -3,7 +3,7 @@
 
 use innkeeper_model::PluginId;
 use innkeeper_model::manifest::Manifest;
-use innkeeper_model::permission::{Grant, Permission};
+use innkeeper_model::permission::{Grant, Grants, Permission};
 use innkeeper_model::plugin::{InstalledPlugin, PluginSettings};
 use sea_query::{Expr, ExprTrait, OnConflict, Order, Query};
 
@@ -28,6 +28,15 @@ pub struct NewRevision {
     pub component: Vec<u8>,
 }
 
+/// What an operator decides about a plugin while it is installed.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Decision {
+    /// Its settings.
+    pub settings: PluginSettings,
+    /// All its grants.
+    pub grants: Grants,
+}
+
 /// Installed plugins.
 #[derive(Clone, Debug)]
 pub struct Plugins {
@@ -41,7 +50,21 @@ impl Plugins {
     /// # Errors
     /// `Invalid` where digest or size are not those of the component.
     pub async fn install(&self, new: NewRevision) -> Result<InstalledPlugin, StoreError> {
-        install::install(&self.store, new).await
+        let as_it_is = |_: Option<&InstalledPlugin>| None;
+        install::install(&self.store, new, as_it_is).await
+    }
+
+    /// Installs as `install` does, with what `decide` says in the same transaction: nobody ever sees the plugin without it.
+    /// `decide` is given the plugin as it was, or none where it is new; with `None` everything stays as it is.
+    ///
+    /// # Errors
+    /// As `install`.
+    pub async fn install_with(
+        &self,
+        new: NewRevision,
+        decide: impl FnOnce(Option<&InstalledPlugin>) -> Option<Decision> + Send,
+    ) -> Result<InstalledPlugin, StoreError> {
+        install::install(&self.store, new, decide).await
     }
 
     /// All plugins, by id; two statements.

@@ -3,6 +3,7 @@
 
 mod budget;
 mod db;
+pub(crate) mod known;
 pub(crate) mod lease;
 mod mysql;
 mod options;

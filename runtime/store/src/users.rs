@@ -9,9 +9,10 @@ use innkeeper_model::user::User;
 use sea_query::{Expr, ExprTrait, Func, Order, Query, SelectStatement};
 use uuid::Uuid;
 
+use crate::authority::{KnownRead, or_nothing};
 use crate::error::StoreError;
 use crate::names::{can_name, clean};
-use crate::pool::{Row, Tx, bigint, json};
+use crate::pool::{Row, Tx, bigint, json, known};
 use crate::search::contains;
 use crate::store::Store;
 use crate::{authority, counter, cursor, transaction};
@@ -41,10 +42,21 @@ pub struct NewUser {
 impl Users {
     /// One person, if the authority reaches them.
     pub async fn get(&self, authority: &Authority, id: &UserId) -> Result<Option<User>, StoreError> {
-        let Some(rows) = visible(authority).filter(|_| can_name(id.as_str())) else { return Ok(None) };
-        let mut select = select();
-        select.and_where(Expr::col(("user", "id")).eq(id.as_str())).and_where(rows);
-        self.store.reads().fetch_optional(&mut select, read).await
+        static READ: KnownRead = KnownRead::new();
+        let Some((known, template, user)) = READ.of(authority).filter(|_| can_name(id.as_str())) else {
+            return Ok(None);
+        };
+        let make = || {
+            let mut select = select();
+            select.and_where(Expr::col(("user", "id")).eq(known::text(1)));
+            select.and_where(or_nothing(visible(&template))).take()
+        };
+        Ok(self
+            .store
+            .reads()
+            .fetch_known(known, make, &[user.into(), id.as_str().into()], 1, read)
+            .await?
+            .pop())
     }
 
     /// Those people of whom the authority reaches, in the order asked; one statement.

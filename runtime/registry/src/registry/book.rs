@@ -94,9 +94,14 @@ impl Book {
 
     /// Whether the values that are known are those of this plugin now.
     pub(crate) fn values_are_current(&self, plugin: &InstalledPlugin) -> bool {
-        let known = self.pages.get(&plugin.id).filter(|page| page.is_of(plugin)).and_then(|page| page.values.as_ref());
+        let known = self
+            .pages
+            .get(&plugin.id)
+            .filter(|page| page.is_of(plugin))
+            .and_then(|page| page.values.as_ref());
         known.is_some_and(|known| {
-            known.updated_at == plugin.updated_at && known.read_at > plugin.updated_at.saturating_add(UNSETTLED)
+            known.updated_at == plugin.updated_at
+                && known.read_at > plugin.updated_at.saturating_add(UNSETTLED)
         })
     }
 

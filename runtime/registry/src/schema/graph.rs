@@ -91,7 +91,13 @@ impl Graph {
     /// Reads a schema.
     pub(super) fn of(schema: &Value) -> Result<Self, Flaw> {
         dialect(schema)?;
-        let mut reader = Reader { root: schema, places: HashMap::new(), waiting: Vec::new(), nodes: Vec::new(), patterns: 0 };
+        let mut reader = Reader {
+            root: schema,
+            places: HashMap::new(),
+            waiting: Vec::new(),
+            nodes: Vec::new(),
+            patterns: 0,
+        };
         let root = reader.node(String::new(), schema)?;
         while let Some((position, value)) = reader.waiting.pop() {
             reader.read(position, value)?;
@@ -121,7 +127,11 @@ fn dialect(schema: &Value) -> Result<(), Flaw> {
     if known {
         return Ok(());
     }
-    let problem = format!("`{}` is not a dialect that this server knows; use `{}`", shown(&named.to_string()), DIALECTS[0]);
+    let problem = format!(
+        "`{}` is not a dialect that this server knows; use `{}`",
+        shown(&named.to_string()),
+        DIALECTS[0]
+    );
     Err(Flaw { at: "/$schema".to_owned(), problem })
 }
 
@@ -144,10 +154,16 @@ impl<'a> Reader<'a> {
             return Err(Flaw { at, problem: "a schema is an object, `true` or `false`".to_owned() });
         }
         if at.matches('/').count() > DEPTH_MAX {
-            return Err(Flaw { at: shown(&at), problem: format!("it is deeper than {DEPTH_MAX} steps; make it flatter") });
+            return Err(Flaw {
+                at: shown(&at),
+                problem: format!("it is deeper than {DEPTH_MAX} steps; make it flatter"),
+            });
         }
         if self.nodes.len() >= NODES_MAX {
-            return Err(Flaw { at, problem: format!("there are more than {NODES_MAX} subschemas; make it smaller") });
+            return Err(Flaw {
+                at,
+                problem: format!("there are more than {NODES_MAX} subschemas; make it smaller"),
+            });
         }
         let position = self.nodes.len();
         self.nodes.push(Node { at: at.clone(), steps: 1, times: 1, ..Node::default() });
@@ -235,7 +251,9 @@ impl<'a> Reader<'a> {
     /// Subschemas by name. `lists` says that there may be lists of names among them, which are no schemas.
     fn named(&mut self, at: &str, value: &'a Value, lists: bool) -> Result<Vec<(String, usize)>, Flaw> {
         let items = value.as_object().into_iter().flatten().filter(|(_, item)| !(lists && item.is_array()));
-        items.map(|(name, item)| Ok((name.clone(), self.node(format!("{at}/{}", escape(name)), item)?))).collect()
+        items
+            .map(|(name, item)| Ok((name.clone(), self.node(format!("{at}/{}", escape(name)), item)?)))
+            .collect()
     }
 
     /// What a pattern costs for each byte of text.
@@ -246,7 +264,10 @@ impl<'a> Reader<'a> {
             return flaw(format!("there are more than {PATTERNS_MAX} patterns"));
         }
         if pattern.len() > PATTERN_BYTES {
-            return flaw(format!("the pattern has {} bytes; at most {PATTERN_BYTES} are allowed", pattern.len()));
+            return flaw(format!(
+                "the pattern has {} bytes; at most {PATTERN_BYTES} are allowed",
+                pattern.len()
+            ));
         }
         let repeated = pattern.split('{').skip(1).filter_map(|rest| {
             let counts = rest.split('}').next()?;
@@ -270,7 +291,8 @@ fn refuse(at: &str, keywords: &Map<String, Value>) -> Result<(), Flaw> {
 /// Keywords, and values that a value is compared with one by one.
 fn steps(keywords: &Map<String, Value>) -> u64 {
     let listed = ["enum", "const", "required", "dependentRequired", "dependencies"].into_iter();
-    let listed = listed.filter_map(|keyword| keywords.get(keyword)).map(size).fold(0_u64, u64::saturating_add);
+    let listed =
+        listed.filter_map(|keyword| keywords.get(keyword)).map(size).fold(0_u64, u64::saturating_add);
     let names = keywords.get("properties").and_then(Value::as_object).map_or(0, Map::len);
     listed.saturating_add(keywords.len() as u64).saturating_add(names as u64).saturating_add(1)
 }

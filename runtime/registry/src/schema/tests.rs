@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::{MASK, Schema};
+use super::{MASK, Schema, Sum};
 use crate::error::{SchemaError, ValueProblem};
 
 fn schema(source: &Value) -> Schema {
@@ -40,18 +40,37 @@ fn check_too_much(source: &Value, value: &Value, reason: &str) {
 
 #[test]
 fn a_broken_schema_names_the_place() {
-    check_refused(&json!({"type": "object", "properties": {"a": {"type": "strnig"}}}), "/properties/a/type", "strnig");
+    check_refused(
+        &json!({"type": "object", "properties": {"a": {"type": "strnig"}}}),
+        "/properties/a/type",
+        "strnig",
+    );
     check_refused(&json!({"type": "object", "properties": {"a": 5}}), "/properties/a", "object");
     check_refused(&json!({"type": "object", "required": "a"}), "/required", "array");
-    check_refused(&json!({"type": "object", "properties": {"a/b": {"$ref": "#/$defs/no"}}}), "/properties/a~1b/$ref", "nowhere");
+    check_refused(
+        &json!({"type": "object", "properties": {"a/b": {"$ref": "#/$defs/no"}}}),
+        "/properties/a~1b/$ref",
+        "nowhere",
+    );
     let error = refused(&json!({"type": "object", "minProperties": -1}));
-    assert!(error.to_string().starts_with("manifest: `valves` is not a JSON Schema that can be used: at `/minProperties`"), "{error}");
+    assert!(
+        error
+            .to_string()
+            .starts_with("manifest: `valves` is not a JSON Schema that can be used: at `/minProperties`"),
+        "{error}"
+    );
 }
 
 #[test]
 fn nothing_is_fetched() {
-    for reference in ["https://example.org/schema", "file:///etc/passwd", "other.json", "other.json#/a", "#name", "//x"] {
-        check_refused(&json!({"type": "object", "properties": {"a": {"$ref": reference}}}), "/properties/a/$ref", "nothing is fetched");
+    for reference in
+        ["https://example.org/schema", "file:///etc/passwd", "other.json", "other.json#/a", "#name", "//x"]
+    {
+        check_refused(
+            &json!({"type": "object", "properties": {"a": {"$ref": reference}}}),
+            "/properties/a/$ref",
+            "nothing is fetched",
+        );
     }
     for dialect in ["https://example.org/meta", "http://json-schema.org/draft-04/schema#", ""] {
         check_refused(&json!({"$schema": dialect, "type": "object"}), "/$schema", "dialect");
@@ -64,8 +83,10 @@ fn names_that_move_what_references_mean_are_refused() {
     for keyword in ["$id", "$anchor", "$dynamicAnchor", "$dynamicRef", "$recursiveRef", "$schema"] {
         check_refused(&defs(json!({keyword: "#x"})), &format!("/$defs/a/{keyword}"), "not allowed");
     }
-    schema(&json!({"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": "https://example.org/a", "type": "object",
-        "properties": {"a": {"$ref": "#/$defs/a"}, "$id": {"type": "string"}}, "$defs": {"a": {"type": "string"}}}));
+    schema(
+        &json!({"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": "https://example.org/a", "type": "object",
+        "properties": {"a": {"$ref": "#/$defs/a"}, "$id": {"type": "string"}}, "$defs": {"a": {"type": "string"}}}),
+    );
 }
 
 #[test]
@@ -85,7 +106,8 @@ fn schemas_that_multiply_are_refused() {
         defs.insert(level.to_string(), json!({"allOf": [{"$ref": next}, {"$ref": next}]}));
     }
     defs.insert("30".to_owned(), json!({"type": "string"}));
-    let error = refused(&json!({"type": "object", "properties": {"a": {"$ref": "#/$defs/0"}}, "$defs": defs}));
+    let error =
+        refused(&json!({"type": "object", "properties": {"a": {"$ref": "#/$defs/0"}}, "$defs": defs}));
     assert!(error.problem.contains("apply to one value"), "{error}");
     let many: Vec<Value> = (0..5_000).map(|_| json!({"type": "string"})).collect();
     assert!(refused(&json!({"type": "object", "anyOf": many})).problem.contains("subschemas"));
@@ -124,7 +146,8 @@ fn values_are_bounded_in_depth_and_size() {
     let any = json!({"type": "object"});
     let deep = (0..100).fold(json!({}), |inner, _| json!({"a": inner}));
     check_too_much(&any, &deep, "deeper than");
-    let listed = json!({"type": "object", "properties": {"a": {"items": {"enum": (0..2_000).collect::<Vec<_>>()}}}});
+    let listed =
+        json!({"type": "object", "properties": {"a": {"items": {"enum": (0..2_000).collect::<Vec<_>>()}}}});
     check_too_much(&listed, &json!({"a": vec![1; 5_000]}), "too long");
     let text = json!({"type": "object", "properties": {"a": {"type": "string"}}});
     assert_eq!(problems(&text, &json!({"a": "x".repeat(8 << 20)})), []);
@@ -170,11 +193,15 @@ fn defaults_are_filled_in_where_values_are_missing() {
 #[test]
 fn defaults_that_grow_without_end_are_stopped() {
     let inner = json!({"$ref": "#/$defs/a", "default": {}});
-    let endless = schema(&json!({"type": "object", "properties": {"a": inner}, "$defs": {"a": {"properties": {"a": inner}}}}));
+    let endless = schema(
+        &json!({"type": "object", "properties": {"a": inner}, "$defs": {"a": {"properties": {"a": inner}}}}),
+    );
     assert_eq!(endless.complete(json!({})).unwrap(), json!({"a": {}}));
     let text = "x".repeat(200_000);
-    let properties: serde_json::Map<_, _> = (0..10).map(|n| (n.to_string(), json!({"$ref": "#/$defs/a"}))).collect();
-    let large = schema(&json!({"type": "object", "properties": properties, "$defs": {"a": {"default": text}}}));
+    let properties: serde_json::Map<_, _> =
+        (0..10).map(|n| (n.to_string(), json!({"$ref": "#/$defs/a"}))).collect();
+    let large =
+        schema(&json!({"type": "object", "properties": properties, "$defs": {"a": {"default": text}}}));
     assert!(large.complete(json!({})).unwrap_err()[0].message.contains("too large"));
 }
 
@@ -191,9 +218,15 @@ fn secrets_are_hidden_and_kept_when_the_mask_comes_back() {
         "$defs": {"secret": {"type": "string", "format": "password"}}}));
     let set = json!({"key": "k", "old": "o", "maybe": "m", "list": ["l"], "inner": {"a": "i"}});
     let shown = valves.masked(set.clone());
-    assert_eq!(shown, json!({"url": "https://example.org", "token": "", "key": MASK, "old": MASK, "maybe": MASK, "list": [MASK], "inner": {"a": MASK}}));
+    assert_eq!(
+        shown,
+        json!({"url": "https://example.org", "token": "", "key": MASK, "old": MASK, "maybe": MASK, "list": [MASK], "inner": {"a": MASK}})
+    );
     let back = valves.unmasked(shown.clone(), Some(&set)).unwrap();
-    assert_eq!(back, json!({"url": "https://example.org", "token": "", "key": "k", "old": "o", "maybe": "m", "list": ["l"], "inner": {"a": "i"}}));
+    assert_eq!(
+        back,
+        json!({"url": "https://example.org", "token": "", "key": "k", "old": "o", "maybe": "m", "list": ["l"], "inner": {"a": "i"}})
+    );
     let changed = valves.unmasked(json!({"key": "new", "old": MASK, "token": MASK}), Some(&set)).unwrap();
     assert_eq!(changed, json!({"key": "new", "old": "o"}));
     let problem = valves.unmasked(json!({"list": [MASK, MASK]}), Some(&set)).unwrap_err();
@@ -207,4 +240,14 @@ fn problems_do_not_repeat_the_value() {
     let problems = problems(&valves, &json!({"key": "hunter2-hunter2"}));
     assert!(problems.len() >= 3);
     assert!(problems.iter().all(|problem| !problem.message.contains("hunter2")), "{problems:?}");
+}
+
+#[test]
+fn schemas_are_bounded_together() {
+    let patterns: Vec<Value> = (0..40).map(|n| json!({"pattern": format!("a{n}")})).collect();
+    let schema = schema(&json!({"type": "object", "allOf": patterns}));
+    let mut sum = Sum::default();
+    sum.add("a", Some(&schema)).unwrap();
+    let error = sum.add("b", Some(&schema)).unwrap_err();
+    assert_eq!(error.field, "b");
 }

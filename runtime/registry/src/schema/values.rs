@@ -24,7 +24,9 @@ impl Graph {
                     self.fill_in(child, value, left)?;
                     continue;
                 }
-                let Some(default) = self.nodes.get(child).and_then(|node| node.default.as_deref()) else { continue };
+                let Some(default) = self.nodes.get(child).and_then(|node| node.default.as_deref()) else {
+                    continue;
+                };
                 *left = left.checked_sub(size(default)).ok_or_else(|| {
                     ValueProblem::new("", "with its defaults filled in it is too large; make it smaller")
                 })?;
@@ -52,7 +54,10 @@ impl Graph {
                 values.iter_mut().for_each(|(name, value)| self.mask_in(&of_property(&nodes, name), value));
             }
             Value::Array(items) => {
-                items.iter_mut().enumerate().for_each(|(index, item)| self.mask_in(&of_item(&nodes, index), item));
+                items
+                    .iter_mut()
+                    .enumerate()
+                    .for_each(|(index, item)| self.mask_in(&of_item(&nodes, index), item));
             }
             _ => {}
         }
@@ -97,7 +102,10 @@ impl Graph {
                     let at = format!("{at}/{index}");
                     let old = old.and_then(|old| old.get(index));
                     if !self.unmask_in(&of_item(&nodes, index), &at, item, old)? {
-                        return Err(ValueProblem::new(at, "there is no old value in the place of this mask; give the value"));
+                        return Err(ValueProblem::new(
+                            at,
+                            "there is no old value in the place of this mask; give the value",
+                        ));
                     }
                 }
             }

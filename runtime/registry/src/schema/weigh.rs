@@ -33,7 +33,10 @@ impl Graph {
         let mut waiting = vec![(Looked::Value(value), Applied::from([(self.root, (1, 1))]), 1_u32)];
         while let Some((looked, applied, depth)) = waiting.pop() {
             if depth > DEPTH_MAX {
-                return Err(ValueProblem::new("", format!("it is nested deeper than {DEPTH_MAX} levels; make it flatter")));
+                return Err(ValueProblem::new(
+                    "",
+                    format!("it is nested deeper than {DEPTH_MAX} levels; make it flatter"),
+                ));
             }
             let all = self.applied(applied, looked, &mut work)?;
             self.inside(&all, looked, depth, &mut work, &mut waiting)?;
@@ -42,7 +45,12 @@ impl Graph {
     }
 
     /// All nodes that apply to one value, those that follow from others included.
-    fn applied(&self, mut open: Applied, looked: Looked<'_>, work: &mut Work) -> Result<Applied, ValueProblem> {
+    fn applied(
+        &self,
+        mut open: Applied,
+        looked: Looked<'_>,
+        work: &mut Work,
+    ) -> Result<Applied, ValueProblem> {
         let mut all = Applied::new();
         // A node comes before those that follow from it, so its count is complete when it is first.
         while let Some((position, (count, stack))) = open.pop_first() {
@@ -83,15 +91,18 @@ impl Graph {
         waiting: &mut Vec<(Looked<'v>, Applied, u32)>,
     ) -> Result<(), ValueProblem> {
         let depth = depth.saturating_add(1);
-        let nodes = || all.iter().filter_map(|(&position, &applied)| Some((self.nodes.get(position)?, applied)));
+        let nodes =
+            || all.iter().filter_map(|(&position, &applied)| Some((self.nodes.get(position)?, applied)));
         match looked {
             Looked::Value(Value::Object(values)) => {
                 for (name, value) in values {
                     let mut to_value = Applied::new();
                     let mut to_name = Applied::new();
                     for (node, (count, stack)) in nodes() {
-                        let others = if node.properties.contains_key(name) { &[][..] } else { &node.other_properties };
-                        let positions = node.properties.get(name).into_iter().chain(&node.matching).chain(others);
+                        let others =
+                            if node.properties.contains_key(name) { &[][..] } else { &node.other_properties };
+                        let positions =
+                            node.properties.get(name).into_iter().chain(&node.matching).chain(others);
                         positions.for_each(|&next| apply(&mut to_value, next, count, stack));
                         node.names.iter().for_each(|&next| apply(&mut to_name, next, count, stack));
                         work.add(1)?;
@@ -133,6 +144,9 @@ impl Work {
         if self.0 <= WORK_MAX {
             return Ok(());
         }
-        Err(ValueProblem::new("", "checking it against the plugin's schema takes too long; make it smaller or flatter"))
+        Err(ValueProblem::new(
+            "",
+            "checking it against the plugin's schema takes too long; make it smaller or flatter",
+        ))
     }
 }

@@ -41,7 +41,9 @@ async fn too_many_bytes_are_refused_before_anything_looks_at_them() {
     let world = World::new().await;
     let registry = world.registry().await;
     let error = refused(&world, &registry, vec![0; 100 << 20]).await;
-    assert!(matches!(error, RegistryError::TooLarge { size, max } if size == 100 << 20 && max == COMPONENT_MAX));
+    assert!(
+        matches!(error, RegistryError::TooLarge { size, max } if size == 100 << 20 && max == COMPONENT_MAX)
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -39,14 +39,22 @@ impl World {
         migrate::upgrade(&pool, &clock, Target::Latest).await.unwrap();
         let storage = Arc::new(LocalFiles::new(files.path().join("files")).unwrap());
         let store = Store::new(pool, clock.clone(), storage);
-        let new = NewUser { name: "Alice".to_owned(), email: "alice@example.com".to_owned(), role: Role::User };
+        let new =
+            NewUser { name: "Alice".to_owned(), email: "alice@example.com".to_owned(), role: Role::User };
         let user = store.users().insert(new).await.unwrap().id;
         Self { store, clock, user, database, files }
     }
 
     /// Another server's connections to the same database.
     pub(crate) async fn other_store(&self) -> Store {
-        let pool = connect(&Options::new(&self.database.url)).await.unwrap();
+        self.store_of(|_| {}).await
+    }
+
+    /// Connections of their own to the same database.
+    pub(crate) async fn store_of(&self, change: impl FnOnce(&mut Options)) -> Store {
+        let mut options = Options::new(&self.database.url);
+        change(&mut options);
+        let pool = connect(&options).await.unwrap();
         let storage = Arc::new(LocalFiles::new(self.files.path().join("files")).unwrap());
         Store::new(pool, self.clock.clone(), storage)
     }
@@ -93,8 +101,12 @@ pub(crate) fn changed(name: &str, changes: &[(&str, &str)]) -> Vec<u8> {
     let mut bytes = guest(name);
     for (from, to) in changes {
         assert_eq!(from.len(), to.len());
-        let places: Vec<usize> =
-            bytes.windows(from.len()).enumerate().filter(|(_, text)| *text == from.as_bytes()).map(|(at, _)| at).collect();
+        let places: Vec<usize> = bytes
+            .windows(from.len())
+            .enumerate()
+            .filter(|(_, text)| *text == from.as_bytes())
+            .map(|(at, _)| at)
+            .collect();
         assert!(!places.is_empty(), "`{from}` is not in `{name}`");
         for at in places {
             bytes[at..at + to.len()].copy_from_slice(to.as_bytes());
@@ -146,7 +158,8 @@ pub(crate) fn with_valves(manifest: Manifest, schema: Value) -> Manifest {
 }
 
 pub(crate) fn asking(manifest: Manifest, permissions: &[Permission]) -> Manifest {
-    let request = |&name: &Permission| PermissionRequest { name, reason: "is tested".to_owned(), optional: false };
+    let request =
+        |&name: &Permission| PermissionRequest { name, reason: "is tested".to_owned(), optional: false };
     Manifest { permissions: permissions.iter().map(request).collect(), ..manifest }
 }
 

@@ -9,7 +9,13 @@ use crate::environment::{World, filter, id, ids, with_valves};
 
 fn on(models: &[&str], on_failure: OnFailure) -> PluginSettings {
     let models: Vec<String> = models.iter().map(|&model| model.to_owned()).collect();
-    PluginSettings { enabled: true, global: models.is_empty(), models, on_failure, ..PluginSettings::default() }
+    PluginSettings {
+        enabled: true,
+        global: models.is_empty(),
+        models,
+        on_failure,
+        ..PluginSettings::default()
+    }
 }
 
 fn check_filters(registry: &Registry, model: &str, toggles: &[&str], expected: &[&str]) {
@@ -37,7 +43,12 @@ async fn filters_run_by_priority_and_id_where_they_apply() {
 
     check_filters(&registry, "other", &[], &["alpha", "beta", "guards", "later"]);
     check_filters(&registry, "gpt", &[], &["of-model", "alpha", "beta", "guards", "later"]);
-    check_filters(&registry, "gpt", &["toggled"], &["of-model", "alpha", "beta", "guards", "toggled", "later"]);
+    check_filters(
+        &registry,
+        "gpt",
+        &["toggled"],
+        &["of-model", "alpha", "beta", "guards", "toggled", "later"],
+    );
     assert_eq!(ids(&registry.snapshot().guards_for("gpt", &[]).unwrap()), ["guards"]);
 
     let first = PluginSettings { priority: Some(-100), ..on(&[], OnFailure::Closed) };
@@ -53,7 +64,10 @@ async fn a_filter_that_cannot_run_is_passed_over_only_where_the_operator_says_so
     world.put(&with_valves(filter("needs-key", 0), needs_key), guest("context-clip")).await;
     let registry = world.registry().await;
     let error = registry.snapshot().filters_for("gpt", &[]).unwrap_err();
-    assert!(matches!(&error, RegistryError::NotReady { plugin, .. } if *plugin == id("needs-key")), "{error}");
+    assert!(
+        matches!(&error, RegistryError::NotReady { plugin, .. } if *plugin == id("needs-key")),
+        "{error}"
+    );
     assert!(error.to_string().contains("key"), "{error}");
     for passing in [OnFailure::Skip, OnFailure::Quarantine] {
         registry.set_settings(&id("needs-key"), on(&[], passing)).await.unwrap();
@@ -86,7 +100,10 @@ async fn a_filter_that_breaks_rests_longer_each_time() {
     registry.report_success(&breaks);
     registry.report_failure(&breaks);
     // A change that has nothing to do with it does not end the rest.
-    registry.set_settings(&breaks, PluginSettings { priority: Some(1), ..on(&[], OnFailure::Quarantine) }).await.unwrap();
+    registry
+        .set_settings(&breaks, PluginSettings { priority: Some(1), ..on(&[], OnFailure::Quarantine) })
+        .await
+        .unwrap();
     check_filters(&registry, "gpt", &[], &[]);
     world.clock.advance(10);
     check_filters(&registry, "gpt", &[], &["breaks"]);

@@ -35,7 +35,10 @@ async fn only_what_is_requested_can_be_granted() {
     let asks = id("asks");
     let error = registry.grant(&asks, Permission::Kv, Grant::default()).await.unwrap_err();
     assert!(matches!(error, RegistryError::NotRequested { permission: Permission::Kv, .. }), "{error}");
-    let types = |types: &[&str]| Grant { event_types: types.iter().map(|&kind| kind.into()).collect(), ..Grant::default() };
+    let types = |types: &[&str]| Grant {
+        event_types: types.iter().map(|&kind| kind.into()).collect(),
+        ..Grant::default()
+    };
     for bad in [types(&[]), types(&[""]), types(&["a\nb"]), types(&["Execute:x"])] {
         let error = registry.grant(&asks, Permission::EventsOther, bad).await.unwrap_err();
         assert!(matches!(error, RegistryError::Grant { .. }), "{error}");
@@ -72,8 +75,12 @@ async fn limits_are_settings_over_wishes_within_ceilings() {
     let mut manifest = tool("asks");
     manifest.limits.extend([("fuel".to_owned(), 900_000_000), ("memory".to_owned(), 1 << 30)]);
     world.put(&manifest, guest("calculator")).await;
-    let limits = LimitsConfig { ceilings: Limits { memory: 256 << 20, ..Limits::ceilings() }, ..LimitsConfig::default() };
-    let registry = Registry::open(world.store.clone(), sandbox(kept_cache()), limits, COMPONENT_MAX).await.unwrap();
+    let limits = LimitsConfig {
+        ceilings: Limits { memory: 256 << 20, ..Limits::ceilings() },
+        ..LimitsConfig::default()
+    };
+    let registry =
+        Registry::open(world.store.clone(), sandbox(kept_cache()), limits, COMPONENT_MAX).await.unwrap();
     let asks = id("asks");
     let view = registry.show(&asks).unwrap();
     assert_eq!((view.limits.fuel, view.limits.memory), (900_000_000, 256 << 20));

@@ -43,7 +43,10 @@ async fn values_that_do_not_fit_are_refused_with_their_places() {
     let registry = world.registry().await;
     let set = id("set");
     let check = async |value: Value, expected: &[&str]| {
-        let RegistryError::Valves { problems, .. } = registry.set_valves(&set, value).await.unwrap_err() else { panic!() };
+        let RegistryError::Valves { problems, .. } = registry.set_valves(&set, value).await.unwrap_err()
+        else {
+            panic!()
+        };
         assert_eq!(problems.iter().map(|problem| problem.path.as_str()).collect::<Vec<_>>(), expected);
     };
     check(json!({"count": 0, "url": 5}), &["/count", "/url"]).await;
@@ -71,7 +74,10 @@ async fn kept_values_that_no_longer_fit_stop_the_plugin_until_they_are_set() {
     let view = registry.show(&set).unwrap();
     assert_eq!(view.state, PluginState::Failed);
     let error = registry.resolve(&set).unwrap_err();
-    assert!(error.to_string().contains("`/count`") && error.to_string().contains("valves set --set"), "{error}");
+    assert!(
+        error.to_string().contains("`/count`") && error.to_string().contains("valves set --set"),
+        "{error}"
+    );
     assert_eq!(registry.valves(&set).unwrap(), json!({"count": 2}));
     registry.set_valves(&set, json!({"count": 20})).await.unwrap();
     assert_eq!(registry.show(&set).unwrap().state, PluginState::Ready);

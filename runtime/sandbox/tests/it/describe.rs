@@ -27,6 +27,34 @@ async fn a_manifest_is_the_same_each_time() {
 }
 
 #[tokio::test]
+async fn while_it_describes_itself_the_clock_stands_still_and_random_numbers_repeat() {
+    // The time must be 0; the name is made from a random number.
+    let guest = Guest {
+        packages: &[
+            "package wasi:clocks@0.2.6; interface wall-clock { record datetime { seconds: u64, nanoseconds: u32 } now: func() -> datetime; }",
+            "package wasi:random@0.2.6; interface random { get-random-u64: func() -> u64; }",
+        ],
+        imports: "import wasi:clocks/wall-clock@0.2.6; import wasi:random/random@0.2.6;",
+        fields: r#"
+            (import "wasi:clocks/wall-clock@0.2.6" "now" (func $now (param i32)))
+            (import "wasi:random/random@0.2.6" "get-random-u64" (func $random (result i64)))"#
+            .into(),
+        describe: r#"
+            (call $now (i32.const 256))
+            (if (i64.ne (i64.load (i32.const 256)) (i64.const 0)) (then unreachable))
+            (i64.store (i32.load (i32.const 1032))
+              (i64.add (i64.and (call $random) (i64.const 0x0f0f0f0f0f0f0f0f)) (i64.const 0x6161616161616161)))"#
+            .into(),
+        ..Guest::says(|says| says.name = "12345678".into())
+    };
+    let world = World::new().await;
+    let plugin = world.sandbox.load(&guest.build()).await.unwrap();
+    let first = world.sandbox.describe(&plugin).await.unwrap();
+    assert!(first.name != "12345678" && first.name.len() == 8, "{}", first.name);
+    assert_eq!(first, world.sandbox.describe(&plugin).await.unwrap());
+}
+
+#[tokio::test]
 async fn a_describe_without_end_hits_its_own_limits() {
     let ends = |describe: &str| Guest { describe: describe.into(), ..Guest::default() };
     for (guest, limit) in [
@@ -76,7 +104,7 @@ async fn imports_do_not_answer_while_it_describes_itself() {
             (if (i32.load8_u (i32.const 256)) (then unreachable))
             (call $valves (i32.const 256))
             (if (i32.ne (i32.load (i32.const 260)) (i32.const 2)) (then unreachable))
-            (call $log (i32.const 4) (i32.const 1024) (i32.const 4) (i32.const 0) (i32.const 0))"#
+            (call $log (i32.const 4) (i32.load (i32.const 1024)) (i32.const 4) (i32.const 0) (i32.const 0))"#
             .into(),
         ..Guest::default()
     };

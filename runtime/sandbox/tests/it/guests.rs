@@ -16,12 +16,16 @@ const MANIFEST_SIZE: u32 = 156;
 pub(crate) struct Guest {
     /// Interfaces that it imports, in WIT.
     pub(crate) imports: &'static str,
+    /// WIT packages of these interfaces that are not the contract's.
+    pub(crate) packages: &'static [&'static str],
     /// Further fields of the module; imports of functions must come first.
     pub(crate) fields: String,
     /// What `describe` does before it returns the manifest.
     pub(crate) describe: String,
     /// What `call` does before it returns an empty result.
     pub(crate) call: String,
+    /// Locals of `call`.
+    pub(crate) locals: String,
     pub(crate) says: Says,
 }
 
@@ -41,9 +45,11 @@ impl Default for Guest {
     fn default() -> Self {
         Self {
             imports: "",
+            packages: &[],
             fields: String::new(),
             describe: String::new(),
             call: String::new(),
+            locals: String::new(),
             says: Says::default(),
         }
     }
@@ -73,6 +79,11 @@ impl Guest {
         self
     }
 
+    pub(crate) fn local(mut self, local: &str) -> Self {
+        self.locals.push_str(&format!("(local {local})"));
+        self
+    }
+
     pub(crate) fn says(change: impl FnOnce(&mut Says)) -> Self {
         let mut guest = Self::default();
         change(&mut guest.says);
@@ -84,6 +95,9 @@ impl Guest {
         let mut resolve = Resolve::default();
         let wit = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../wit");
         resolve.push_dir(&wit).unwrap();
+        for package in self.packages {
+            resolve.push_str("package.wit", package).unwrap();
+        }
         let world = format!(
             "package test:guest; world guest {{ {} export innkeeper:plugin/plugin@0.1.0; export innkeeper:plugin/tool@0.1.0; }}",
             self.imports
@@ -120,11 +134,13 @@ impl Guest {
                 {describe}
                 (i32.const {MANIFEST}))
               (func (export "innkeeper:plugin/tool@0.1.0#call") (param i32) (result i32)
+                {locals}
                 {call}
                 (i32.const 0)))"#,
             fields = self.fields,
             describe = self.describe,
             call = self.call,
+            locals = self.locals,
         )
     }
 }

@@ -7,8 +7,15 @@
     reason = "a test may panic"
 )]
 
+mod answers;
+mod authority;
 mod calls;
+mod clocks;
+mod contract;
 mod describe;
 mod guests;
+mod imports;
+mod limits;
+mod places;
 mod turn;
 mod world;

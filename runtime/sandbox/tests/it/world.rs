@@ -34,7 +34,7 @@ pub(crate) struct World {
     pub(crate) cancel: CancellationToken,
     pub(crate) audience: Arc<Audience>,
     pub(crate) script: Arc<Script>,
-    _directory: tempfile::TempDir,
+    _directory: Arc<tempfile::TempDir>,
 }
 
 /// Options of a sandbox that is small, and that compiles each guest once for all tests.
@@ -66,7 +66,20 @@ impl World {
             cancel: CancellationToken::new(),
             audience: Arc::default(),
             script: Arc::default(),
-            _directory: directory,
+            _directory: Arc::new(directory),
+        }
+    }
+
+    /// The same world, with a turn that can be ended apart.
+    pub(crate) fn another_turn(&self) -> Self {
+        Self {
+            sandbox: self.sandbox.clone(),
+            store: self.store.clone(),
+            principal: self.principal.clone(),
+            cancel: CancellationToken::new(),
+            audience: Arc::clone(&self.audience),
+            script: Arc::clone(&self.script),
+            _directory: Arc::clone(&self._directory),
         }
     }
 

@@ -8,7 +8,7 @@ use innkeeper_model::principal::Role;
 use innkeeper_store::ApiKeyId;
 use serde_json::json;
 
-use crate::world::{frames, person, request, until, world};
+use crate::world::{client, frames, person, request, until, world};
 
 #[tokio::test]
 async fn every_route_but_health_and_the_document_needs_a_key() {
@@ -115,7 +115,7 @@ async fn people_who_are_not_admitted_can_do_nothing() {
 async fn a_revoked_key_stops_working_within_two_seconds_also_when_another_server_revoked_it() {
     let world = world().await;
     let listening = world.listen().await;
-    let client = reqwest::Client::new();
+    let client = client();
     let url = listening.url("/api/users/me");
     let ask = async || client.get(&url).bearer_auth(&world.user.key).send().await.unwrap().status().as_u16();
     assert_eq!(ask().await, 200);
@@ -132,7 +132,7 @@ async fn a_stream_ends_when_its_key_is_revoked() {
     world.install("misbehave", &[]).await;
     let listening = world.listen().await;
     let body = json!({"model": "misbehave", "stream": true, "messages": [{"role": "user", "content": "feed:silent-stream"}]});
-    let post = reqwest::Client::new().post(listening.url("/v1/chat/completions")).bearer_auth(&world.user.key).json(&body);
+    let post = client().post(listening.url("/v1/chat/completions")).bearer_auth(&world.user.key).json(&body);
     let response = tokio::spawn(async move { post.send().await.unwrap().text().await.unwrap() });
     until("the turn runs", async || world.dispatch.running() == 1).await;
     let key = world.store.api_keys().list(Some(&world.user.id)).await.unwrap().remove(0);

@@ -7,11 +7,11 @@ use innkeeper_model::sse::{SseDecoder, SseFrame};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
-use crate::world::{Listening, Person, World, until, world};
+use crate::world::{Listening, Person, client, hide, until, world};
 
 /// Frames of a subscription as they come.
 pub(crate) async fn subscribe(listening: &Listening, who: &Person, query: &str) -> mpsc::Receiver<SseFrame> {
-    let get = reqwest::Client::new().get(listening.url(&format!("/api/events{query}"))).bearer_auth(&who.key);
+    let get = client().get(listening.url(&format!("/api/events{query}"))).bearer_auth(&who.key);
     let response = get.send().await.unwrap();
     assert_eq!(response.status().as_u16(), 200);
     assert!(response.headers()["content-type"].to_str().unwrap().starts_with("text/event-stream"));
@@ -42,9 +42,8 @@ async fn event(frames: &mut mpsc::Receiver<SseFrame>) -> Value {
     serde_json::from_str(&frame.data).unwrap()
 }
 
-fn confirm(world: &World, listening: &Listening, who: &Person) -> tokio::task::JoinHandle<(u16, Value)> {
-    let _ = world;
-    let post = reqwest::Client::new()
+fn confirm(listening: &Listening, who: &Person) -> tokio::task::JoinHandle<(u16, Value)> {
+    let post = client()
         .post(listening.url("/api/tools/ask-user/confirm"))
         .bearer_auth(&who.key)
         .json(&json!({"question": "Go on?"}));
@@ -61,9 +60,9 @@ async fn a_question_reaches_the_person_and_the_answer_counts_once() {
     let listening = world.listen().await;
     let mut own = subscribe(&listening, &world.user, "").await;
     let mut others = subscribe(&listening, &world.admin, "").await;
-    let call = confirm(&world, &listening, &world.user);
+    let call = confirm(&listening, &world.user);
     let question = event(&mut own).await;
-    insta::assert_json_snapshot!("question", question, { ".turn" => "[turn]", ".ask" => "[ask]" });
+    insta::assert_json_snapshot!("question", hide(question.clone(), &["/turn", "/ask"]));
     let path = format!("/api/events/answers/{}", question["ask"].as_str().unwrap());
 
     // Neither the admin nor a wrong shape of answer gets anywhere.
@@ -94,7 +93,7 @@ async fn a_caller_that_goes_away_withdraws_its_question() {
     world.install("ask-user", &[]).await;
     let listening = world.listen().await;
     let mut own = subscribe(&listening, &world.user, "").await;
-    let call = confirm(&world, &listening, &world.user);
+    let call = confirm(&listening, &world.user);
     let question = event(&mut own).await;
     assert_eq!(world.dispatch.hub().open_questions(), 1);
     call.abort();
@@ -121,7 +120,7 @@ async fn a_subscription_to_one_chat_has_only_its_events() {
     let listening = world.listen().await;
     let mut one = subscribe(&listening, &world.user, "?chat_id=temporary:1").await;
     for chat in ["temporary:2", "temporary:1"] {
-        let post = reqwest::Client::new()
+        let post = client()
             .post(listening.url("/api/tools/ask-user/confirm"))
             .bearer_auth(&world.user.key)
             .header("x-openwebui-chat-id", chat)

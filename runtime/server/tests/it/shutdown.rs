@@ -8,14 +8,14 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, timeout};
 
 use crate::events::subscribe;
-use crate::world::{until, world_with};
+use crate::world::{client, until, world_with};
 
 #[tokio::test]
 async fn a_running_turn_ends_before_the_server_does() {
     let world = world_with(ServerOptions::default()).await;
     world.install("misbehave", &[]).await;
     let listening = world.listen().await;
-    let post = reqwest::Client::new()
+    let post = client()
         .post(listening.url("/api/tools/misbehave/misbehave"))
         .bearer_auth(&world.user.key)
         .json(&json!({"how": "sleep", "amount": 1500}));
@@ -23,7 +23,7 @@ async fn a_running_turn_ends_before_the_server_does() {
     until("the call runs", async || world.dispatch.running() == 1).await;
     listening.stop.drain.cancel();
     // The server still answers, and says that it is stopping.
-    let client = reqwest::Client::new();
+    let client = client();
     until("readiness is off", async || client.get(listening.url("/readyz")).send().await.unwrap().status().as_u16() == 503).await;
     let ready: Value = client.get(listening.url("/readyz")).send().await.unwrap().json().await.unwrap();
     assert_eq!((&ready["reason"], &ready["checks"]["draining"]), (&json!("draining"), &json!(true)));
@@ -48,7 +48,7 @@ async fn at_the_deadline_turns_are_cut_and_questions_are_cancelled() {
     world.install("ask-user", &[]).await;
     let listening = world.listen().await;
     let mut events = subscribe(&listening, &world.user, "").await;
-    let post = reqwest::Client::new()
+    let post = client()
         .post(listening.url("/api/tools/ask-user/confirm"))
         .bearer_auth(&world.user.key)
         .json(&json!({"question": "Go on?"}));
@@ -71,7 +71,7 @@ async fn a_second_signal_stops_at_once() {
     world.install("misbehave", &[]).await;
     let listening = world.listen().await;
     let body = json!({"model": "misbehave", "stream": true, "messages": [{"role": "user", "content": "feed:silent-stream"}]});
-    let post = reqwest::Client::new().post(listening.url("/v1/chat/completions")).bearer_auth(&world.user.key).json(&body);
+    let post = client().post(listening.url("/v1/chat/completions")).bearer_auth(&world.user.key).json(&body);
     let call = tokio::spawn(async move {
         if let Ok(response) = post.send().await {
             let mut pieces = response.bytes_stream();

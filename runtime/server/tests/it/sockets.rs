@@ -9,7 +9,7 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
-use crate::world::{Listening, Person, world_with};
+use crate::world::{Listening, Person, client, world_with};
 use innkeeper_server::ServerOptions;
 
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
@@ -48,7 +48,7 @@ async fn events_and_answers_go_over_one_socket() {
     let listening = world.listen().await;
     let mut socket = open(&listening, &world.user, None).await.unwrap();
     assert_eq!(next(&mut socket).await, json!({"type": "ready"}));
-    let post = reqwest::Client::new()
+    let post = client()
         .post(listening.url("/api/tools/ask-user/ask"))
         .bearer_auth(&world.user.key)
         .json(&json!({"question": "Your name?"}));

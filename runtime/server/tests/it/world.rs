@@ -42,7 +42,7 @@ pub(crate) struct World {
     pub(crate) dispatch: Dispatch,
     pub(crate) admin: Person,
     pub(crate) user: Person,
-    pub(crate) dir: TempDir,
+    _dir: TempDir,
 }
 
 /// An answer.
@@ -120,7 +120,7 @@ async fn world_over(store: Store, dir: TempDir, mut options: ServerOptions) -> W
     let state =
         ServerState { dispatch: dispatch.clone(), registry: registry.clone(), store: store.clone(), options };
     let server = Server::new(state);
-    World { router: server.router(), server, store, registry, dispatch, admin, user, dir }
+    World { router: server.router(), server, store, registry, dispatch, admin, user, _dir: dir }
 }
 
 /// A person with a key.
@@ -190,6 +190,12 @@ pub(crate) fn request(method: Method, path: &str, key: &str) -> axum::http::requ
     Request::builder().method(method).uri(path).header("authorization", format!("Bearer {key}"))
 }
 
+/// A client. Whoever makes one has to say who provides TLS, although nothing here uses it.
+pub(crate) fn client() -> reqwest::Client {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::new()
+}
+
 /// A server that listens.
 pub(crate) struct Listening {
     pub(crate) address: SocketAddr,
@@ -213,6 +219,15 @@ pub(crate) async fn until(what: &str, mut check: impl AsyncFnMut() -> bool) {
         tokio::time::sleep(Duration::from_millis(25)).await;
     }
     panic!("it did not come about that {what}");
+}
+
+/// A value without what differs from run to run, by JSON pointers.
+pub(crate) fn hide(mut value: Value, pointers: &[&str]) -> Value {
+    for pointer in pointers {
+        let hidden = value.pointer_mut(pointer).unwrap_or_else(|| panic!("nothing at {pointer}"));
+        *hidden = Value::from("[…]");
+    }
+    value
 }
 
 /// The data of the frames of a finished stream.

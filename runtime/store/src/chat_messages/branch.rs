@@ -11,11 +11,11 @@ use sea_query::{
 };
 
 use super::row;
-use crate::authority::Access;
-use crate::chats::one;
+use crate::authority::{Access, KnownRead, or_nothing};
+use crate::chats::{can_store, one};
 use crate::error::StoreError;
 use crate::names::can_name;
-use crate::pool::Backend;
+use crate::pool::{Backend, known};
 use crate::store::Store;
 
 /// Most messages of a branch.
@@ -27,12 +27,21 @@ pub(super) async fn read(
     chat: &ChatId,
     leaf: Option<&MessageId>,
 ) -> Result<Vec<StoredMessage>, StoreError> {
-    let Some(rows) = one(authority, Access::Read, chat, store) else { return Ok(Vec::new()) };
-    if leaf.is_some_and(|leaf| !can_name(leaf.as_str())) {
+    static FROM_LEAF: KnownRead = KnownRead::new();
+    static FROM_CURRENT: KnownRead = KnownRead::new();
+    let statements = if leaf.is_some() { &FROM_LEAF } else { &FROM_CURRENT };
+    let named = can_store(chat) && leaf.is_none_or(|leaf| can_name(leaf.as_str()));
+    let Some((known, template, user)) = statements.of(authority).filter(|_| named) else {
         return Ok(Vec::new());
-    }
-    let mut select = statement(store.backend(), chat, leaf, rows);
-    let mut found = store.reads().fetch_all(&mut select, BRANCH_MAX, row::read).await?;
+    };
+    let make = || {
+        let marked = ChatId::new(known::text(1));
+        let rows = or_nothing(one(&template, Access::Read, &marked, store));
+        statement(store.backend(), &marked, leaf.map(|_| known::text(2)), rows)
+    };
+    let end = leaf.map_or_else(String::new, |leaf| format!("{chat}-{leaf}"));
+    let arguments = [user.into(), chat.as_str().into(), end.into()];
+    let mut found = store.reads().fetch_known(known, make, &arguments, BRANCH_MAX, row::read).await?;
     // Parents that lead round in a circle are data that somebody broke; the circle is walked once.
     let mut seen = HashSet::new();
     found.retain(|message| seen.insert(message.id.clone()));
@@ -40,9 +49,9 @@ pub(super) async fn read(
     Ok(found)
 }
 
-fn statement(backend: Backend, chat: &ChatId, leaf: Option<&MessageId>, rows: Expr) -> SelectStatement {
+fn statement(backend: Backend, chat: &ChatId, leaf: Option<String>, rows: Expr) -> SelectStatement {
     let end = match leaf {
-        Some(leaf) => Expr::val(format!("{chat}-{leaf}")),
+        Some(leaf) => Expr::val(leaf),
         None => joined(backend, Expr::col(("chat", "id")), Expr::col(("chat", "current_message_id"))),
     };
     let mut walk = Query::select()

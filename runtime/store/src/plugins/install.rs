@@ -5,7 +5,7 @@ use innkeeper_model::PluginId;
 use innkeeper_model::plugin::{InstalledPlugin, PluginSettings};
 use sea_query::{Expr, ExprTrait, OnConflict, Query};
 
-use super::{NewRevision, read};
+use super::{Decision, NewRevision, read};
 use crate::error::StoreError;
 use crate::pool::Tx;
 use crate::store::Store;
@@ -25,7 +25,11 @@ const OWNED: [&str; 7] = [
     "innkeeper_plugin",
 ];
 
-pub(super) async fn install(store: &Store, new: NewRevision) -> Result<InstalledPlugin, StoreError> {
+pub(super) async fn install(
+    store: &Store,
+    new: NewRevision,
+    decide: impl FnOnce(Option<&InstalledPlugin>) -> Option<Decision> + Send,
+) -> Result<InstalledPlugin, StoreError> {
     if new.component.len() as u64 != new.size || blake3::hash(&new.component).to_hex().as_str() != new.digest
     {
         return Err(StoreError::Invalid("digest and size are not those of the component".to_owned()));
@@ -33,7 +37,7 @@ pub(super) async fn install(store: &Store, new: NewRevision) -> Result<Installed
     let manifest =
         serde_json::to_string(&new.manifest).map_err(|error| StoreError::Invalid(error.to_string()))?;
     let mut tx = store.db().begin().await?;
-    let outcome = write(&mut tx, store.now(), &new, manifest).await;
+    let outcome = write(&mut tx, store.now(), &new, manifest, decide).await;
     transaction::end(tx, outcome).await
 }
 
@@ -42,13 +46,16 @@ async fn write(
     now: i64,
     new: &NewRevision,
     manifest: String,
+    decide: impl FnOnce(Option<&InstalledPlugin>) -> Option<Decision> + Send,
 ) -> Result<InstalledPlugin, StoreError> {
     let id = &new.manifest.id;
     let last = lock(tx, id).await?;
+    let before = read::find_in(tx, id).await?;
     let current = current(tx, id).await?;
     if current.is_none() {
         clear(tx, id).await?;
     }
+    let decision = decide(before.as_ref());
     let revision = match known(tx, id, &new.digest).await? {
         Some(revision) => revision,
         None => {
@@ -58,7 +65,7 @@ async fn write(
         }
     };
     match current {
-        Some(current) if current == revision => return read::get_in(tx, id).await,
+        Some(current) if current == revision && decision.is_none() => return read::get_in(tx, id).await,
         Some(_) => {
             let update = Query::update()
                 .table("innkeeper_plugin")
@@ -69,8 +76,38 @@ async fn write(
         }
         None => make_plugin(tx, now, id, revision).await?,
     }
+    if let Some(decision) = decision {
+        keep_decision(tx, id, &decision).await?;
+    }
     counter::bump(tx, counter::GENERATION).await?;
     read::get_in(tx, id).await
+}
+
+async fn keep_decision(tx: &mut Tx, id: &PluginId, decision: &Decision) -> Result<(), StoreError> {
+    let text = |error: serde_json::Error| StoreError::Invalid(error.to_string());
+    let update = Query::update()
+        .table("innkeeper_plugin")
+        .value("settings", serde_json::to_string(&decision.settings).map_err(text)?)
+        .and_where(Expr::col("id").eq(id.as_str()))
+        .take();
+    tx.execute(&update).await?;
+    let old = Query::delete()
+        .from_table("innkeeper_grant")
+        .and_where(Expr::col("plugin_id").eq(id.as_str()))
+        .take();
+    tx.execute(&old).await?;
+    if decision.grants.0.is_empty() {
+        return Ok(());
+    }
+    let mut insert =
+        Query::insert().into_table("innkeeper_grant").columns(["plugin_id", "permission", "document"]).take();
+    for (permission, grant) in &decision.grants.0 {
+        let document = serde_json::to_string(grant).map_err(text)?;
+        let values = [id.as_str().into(), permission.as_str().into(), document.into()];
+        insert.values(values).map_err(|error| StoreError::Invalid(error.to_string()))?;
+    }
+    tx.execute(&insert).await?;
+    Ok(())
 }
 
 pub(super) async fn remove(tx: &mut Tx, id: &PluginId) -> Result<bool, StoreError> {

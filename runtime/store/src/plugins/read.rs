@@ -15,9 +15,9 @@ use crate::pool::{Db, Row, Tx};
 const PLUGINS_MAX: u64 = 100_000;
 
 pub(super) async fn list(db: &Db) -> Result<Vec<InstalledPlugin>, StoreError> {
-    let plugins = db.fetch_all(&mut plugins(None), PLUGINS_MAX, plugin).await?;
+    let plugins = db.fetch_all(&mut plugins(None), PLUGINS_MAX, readable).await?;
     let grants = db.fetch_all(&mut grants(None), PLUGINS_MAX, grant).await?;
-    Ok(together(plugins, grants))
+    Ok(together(plugins.into_iter().flatten().collect(), grants))
 }
 
 pub(super) async fn get(db: &Db, id: &PluginId) -> Result<Option<InstalledPlugin>, StoreError> {
@@ -28,10 +28,16 @@ pub(super) async fn get(db: &Db, id: &PluginId) -> Result<Option<InstalledPlugin
 
 /// As `get`, of what this transaction has written.
 pub(super) async fn get_in(tx: &mut Tx, id: &PluginId) -> Result<InstalledPlugin, StoreError> {
-    let plugin =
-        tx.fetch_optional(&mut plugins(Some(id)), plugin).await?.ok_or(StoreError::NotFound("plugin"))?;
+    find_in(tx, id).await?.ok_or(StoreError::NotFound("plugin"))
+}
+
+/// As `get`, in a transaction. A plugin that cannot be read is as good as none, so that it can be replaced.
+pub(super) async fn find_in(tx: &mut Tx, id: &PluginId) -> Result<Option<InstalledPlugin>, StoreError> {
+    let Some(plugin) = tx.fetch_optional(&mut plugins(Some(id)), readable).await?.flatten() else {
+        return Ok(None);
+    };
     let grants = tx.fetch_all(&mut grants(Some(id)), PLUGINS_MAX, grant).await?;
-    together(vec![plugin], grants).pop().ok_or(StoreError::NotFound("plugin"))
+    Ok(together(vec![plugin], grants).pop())
 }
 
 pub(super) async fn component(db: &Db, id: &PluginId, revision: i64) -> Result<Option<Vec<u8>>, StoreError> {
@@ -86,6 +92,18 @@ fn grants(id: Option<&PluginId>) -> SelectStatement {
         select.and_where(Expr::col("plugin_id").eq(id.as_str()));
     }
     select
+}
+
+/// A plugin of a list. One that a newer program installed in a way that this one does not know must not hide the others.
+fn readable(row: &Row<'_>) -> Result<Option<InstalledPlugin>, StoreError> {
+    match plugin(row) {
+        Err(StoreError::Corrupt { what, reason }) => {
+            let id = row.text("id")?;
+            tracing::warn!(plugin = %id.escape_default(), what, reason, "an installed plugin cannot be read; it is left out");
+            Ok(None)
+        }
+        other => other.map(Some),
+    }
 }
 
 fn plugin(row: &Row<'_>) -> Result<InstalledPlugin, StoreError> {

@@ -144,7 +144,7 @@ impl Db {
         self.statements.fetch_add(1, Ordering::Relaxed);
     }
 
-    async fn lease(&self) -> Result<Lease, StoreError> {
+    pub(super) async fn lease(&self) -> Result<Lease, StoreError> {
         let share = self.share().await?;
         Lease::take(&self.pool, share).await
     }
@@ -193,13 +193,18 @@ pub(super) fn bounded(
     cap: u64,
     budget: Option<&RowBudget>,
 ) -> Result<Built, StoreError> {
-    let limit = match budget {
-        None => cap,
-        Some(budget) if budget.rows_left() == 0 => return Err(StoreError::RowLimit),
-        Some(budget) if budget.bytes_left() == 0 => return Err(StoreError::ByteLimit),
-        Some(budget) => Ord::min(cap, budget.rows_left().saturating_add(1)),
-    };
+    let limit = limit_within(cap, budget)?;
     Ok(Built::new(backend, select.limit(limit)))
+}
+
+/// The LIMIT of a statement that may read at most `cap` rows.
+pub(super) fn limit_within(cap: u64, budget: Option<&RowBudget>) -> Result<u64, StoreError> {
+    match budget {
+        None => Ok(cap),
+        Some(budget) if budget.rows_left() == 0 => Err(StoreError::RowLimit),
+        Some(budget) if budget.bytes_left() == 0 => Err(StoreError::ByteLimit),
+        Some(budget) => Ok(Ord::min(cap, budget.rows_left().saturating_add(1))),
+    }
 }
 
 pub(super) fn kept(cap: u64) -> usize {

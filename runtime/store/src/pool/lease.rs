@@ -59,6 +59,16 @@ impl Built {
         Self(sql, values)
     }
 
+    /// What was built before, with values for its places.
+    pub(super) fn ready(sql: String, values: SqlxValues) -> Self {
+        Self(sql, values)
+    }
+
+    /// The SQL and the values of its places.
+    pub(super) fn into_parts(self) -> (String, sea_query::Values) {
+        (self.0, self.1.0)
+    }
+
     /// Whether what it writes is in a table of ours. The first writing verb is followed by the table.
     pub(super) fn is_own(&self) -> bool {
         let verbs = ["INSERT INTO ", "UPDATE ", "DELETE FROM "];

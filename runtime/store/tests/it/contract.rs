@@ -8,6 +8,7 @@ mod chat_messages;
 mod chats;
 mod columns;
 mod files;
+mod full;
 mod hostile;
 mod invocations;
 mod kv;

@@ -18,7 +18,8 @@ pub(super) fn ordered(nodes: Vec<Node>, root: usize) -> Result<(Vec<Node>, usize
         }
     }
     let to = |old: usize| moved.get(old).copied().unwrap_or(old);
-    let mut all: Vec<(usize, Node)> = nodes.into_iter().enumerate().map(|(old, node)| (to(old), node)).collect();
+    let mut all: Vec<(usize, Node)> =
+        nodes.into_iter().enumerate().map(|(old, node)| (to(old), node)).collect();
     all.sort_by_key(|(new, _)| *new);
     let all = all.into_iter().map(|(_, mut node)| {
         let lists = [
@@ -46,7 +47,8 @@ fn order(nodes: &[Node]) -> Result<Vec<usize>, Flaw> {
             *count = count.saturating_add(1);
         }
     }
-    let mut free: Vec<usize> = before.iter().enumerate().filter(|(_, count)| **count == 0).map(|(at, _)| at).collect();
+    let mut free: Vec<usize> =
+        before.iter().enumerate().filter(|(_, count)| **count == 0).map(|(at, _)| at).collect();
     let mut order = Vec::with_capacity(nodes.len());
     while let Some(position) = free.pop() {
         order.push(position);
@@ -62,7 +64,8 @@ fn order(nodes: &[Node]) -> Result<Vec<usize>, Flaw> {
         return Ok(order);
     }
     let endless = nodes.iter().zip(&before).find(|(_, count)| **count > 0).map(|(node, _)| node.at.clone());
-    let problem = "its references lead back to itself for the same value; checking a value would never end".to_owned();
+    let problem =
+        "its references lead back to itself for the same value; checking a value would never end".to_owned();
     Err(Flaw { at: endless.unwrap_or_default(), problem })
 }
 

@@ -9,9 +9,13 @@ use crate::error::shown;
 pub(super) fn resolve<'a>(root: &'a Value, at: &str, reference: &Value) -> Result<(String, &'a Value), Flaw> {
     let flaw = |problem: String| Flaw { at: at.to_owned(), problem };
     let Some(reference) = reference.as_str() else { return Err(flaw("a reference is a string".to_owned())) };
-    let pointer = reference.strip_prefix('#').filter(|pointer| pointer.is_empty() || pointer.starts_with('/'));
+    let pointer =
+        reference.strip_prefix('#').filter(|pointer| pointer.is_empty() || pointer.starts_with('/'));
     let Some(pointer) = pointer else {
-        let problem = format!("`{}` leads out of this schema; nothing is fetched, only `#/$defs/name` works", shown(reference));
+        let problem = format!(
+            "`{}` leads out of this schema; nothing is fetched, only `#/$defs/name` works",
+            shown(reference)
+        );
         return Err(flaw(problem));
     };
     let nothing = || flaw(format!("`{}` leads nowhere", shown(reference)));

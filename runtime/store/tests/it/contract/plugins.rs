@@ -2,9 +2,9 @@
 
 use innkeeper_model::kv::KvScope;
 use innkeeper_model::manifest::{Kinds, Manifest};
-use innkeeper_model::permission::{Grant, Permission, Scope};
+use innkeeper_model::permission::{Grant, Grants, Permission, Scope};
 use innkeeper_model::plugin::{InstalledPlugin, OnFailure, PluginSettings};
-use innkeeper_store::NewRevision;
+use innkeeper_store::{Decision, NewRevision};
 use sea_query::{Expr, ExprTrait, Query};
 use serde_json::json;
 
@@ -17,6 +17,8 @@ claims! {
     a_component_comes_back_whole_or_not_at_all,
     what_the_operator_decides_is_kept_and_moves_the_generation,
     concurrent_installs_make_one_plugin,
+    a_decision_is_kept_in_the_same_transaction,
+    a_plugin_that_cannot_be_read_hides_no_other,
 }
 
 async fn revisions_are_numbered_and_never_twice(world: &World) {
@@ -137,6 +139,50 @@ async fn concurrent_installs_make_one_plugin(world: &World) {
     revisions.sort_unstable();
     assert_eq!(revisions, [1, 1, 1, 2, 2, 2, 3, 3, 3]);
     assert_eq!(world.store.plugins().list().await.unwrap().len(), 1);
+}
+
+async fn a_decision_is_kept_in_the_same_transaction(world: &World) {
+    let plugins = world.store.plugins();
+    let decision = |permissions: &[Permission]| Decision {
+        settings: PluginSettings { enabled: true, ..PluginSettings::default() },
+        grants: permissions.iter().fold(Grants::default(), |grants, permission| grants.with(*permission)),
+    };
+    let new = plugins
+        .install_with(revision("echo", b"one"), |before| {
+            assert_eq!(before, None);
+            Some(decision(&[Permission::Kv, Permission::ChatsRead]))
+        })
+        .await
+        .unwrap();
+    assert!(new.settings.enabled && new.grants.0.len() == 2);
+    let next = plugins
+        .install_with(revision("echo", b"two"), |before| {
+            assert_eq!(before, Some(&new));
+            Some(decision(&[Permission::Kv]))
+        })
+        .await
+        .unwrap();
+    assert_eq!((next.revision, next.grants.0.len()), (2, 1));
+    let same = plugins.install_with(revision("echo", b"two"), |_| Some(Decision::default())).await.unwrap();
+    assert_eq!((same.revision, same.grants.0.len(), same.settings.enabled), (2, 0, false));
+    assert_eq!(plugins.get(&same.id).await.unwrap(), Some(same));
+}
+
+async fn a_plugin_that_cannot_be_read_hides_no_other(world: &World) {
+    let plugins = world.store.plugins();
+    let newer = install(world, "newer", b"x").await.id;
+    install(world, "echo", b"x").await;
+    let update = Query::update()
+        .table("innkeeper_plugin_revision")
+        .value("manifest", r#"{"id":"newer","from":"the future"}"#)
+        .and_where(Expr::col("plugin_id").eq("newer"))
+        .take();
+    world.run(&update).await;
+    let ids: Vec<_> = plugins.list().await.unwrap().into_iter().map(|plugin| plugin.id).collect();
+    assert_eq!(ids, [plugin("echo")]);
+    assert!(matches!(plugins.get(&newer).await, Err(StoreError::Corrupt { .. })));
+    assert_eq!(install(world, "newer", b"y").await.revision, 2, "it can be replaced");
+    assert_eq!(plugins.list().await.unwrap().len(), 2);
 }
 
 pub(super) async fn install(world: &World, id: &str, component: &[u8]) -> InstalledPlugin {

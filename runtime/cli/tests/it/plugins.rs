@@ -1,0 +1,94 @@
+//! `innkeeper plugin`.
+
+use innkeeper_testing::guests;
+use serde_json::json;
+
+use crate::program::{Program, text};
+
+#[test]
+fn a_plugin_is_installed_called_and_removed() {
+    let program = Program::new();
+    program.run(&["user", "add", "--name", "Ada", "--email", "ada@example.org"]).expect(0);
+    let component = guests::path("calculator");
+    let installed = program.json(&["plugin", "install", text(&component)]);
+    assert_eq!((&installed["id"], &installed["state"], &installed["revision"]), (&json!("calculator"), &json!("ready"), &json!(1)));
+
+    let args = r#"{"expression": "2 * (3 + sqrt(16))"}"#;
+    let call = ["plugin", "call", "calculator", "calculate", "--args", args, "--user", "ada@example.org"];
+    let called = program.json(&call);
+    assert_eq!(called["result"]["content"][0], json!({"type": "json", "value": 14.0}));
+    assert_eq!(called["receipts"][0]["outcome"], json!("ok"));
+    assert_eq!(called["receipts"][0]["id"], called["call"]);
+    assert!(called["receipts"][0]["delivered"]["fuel"].as_u64().unwrap() > 0);
+    let shown = program.run(&call).expect(0).out;
+    assert!(shown.starts_with("14.0\n\nreceipt"), "{shown}");
+
+    // Nobody has a key, so nobody goes without saying.
+    let nobody = program.run(&call[..6]).expect(1);
+    assert!(nobody.err.contains("--user"), "{}", nobody.err);
+    program.run(&["key", "create", "--user", "ada@example.org"]).expect(0);
+    program.run(&call[..6]).expect(0);
+
+    let list = program.run(&["plugin", "list"]).expect(0).out;
+    assert!(list.lines().nth(1).unwrap().starts_with("calculator  "), "{list}");
+    program.run(&["plugin", "disable", "calculator"]).expect(0);
+    let disabled = program.run(&call).expect(1);
+    assert!(disabled.err.contains("is disabled"), "{}", disabled.err);
+    program.run(&["plugin", "enable", "calculator"]).expect(0);
+    assert_eq!(program.json(&["plugin", "remove", "calculator"]), json!({"removed": "calculator"}));
+    assert_eq!(program.json(&["plugin", "list"]), json!({"data": []}));
+    program.run(&["plugin", "show", "calculator"]).expect(1);
+}
+
+#[test]
+fn permissions_and_valves_are_set() {
+    let program = Program::new();
+    let component = guests::path("probe");
+    let installed = program.json(&["plugin", "install", text(&component), "--grant", "kv"]);
+    assert_eq!(installed["grants"], json!({"kv": {"scope": "own", "unattended": false}}));
+    let granted = program.json(&["plugin", "grant", "probe", "chats.read", "--scope", "all", "--unattended"]);
+    assert_eq!(granted["grants"]["chats.read"], json!({"scope": "all", "unattended": true}));
+    let others = program.json(&["plugin", "grant", "probe", "events.other", "--event-type", "terminal:open"]);
+    assert_eq!(others["grants"]["events.other"]["event_types"], json!(["terminal:open"]));
+    let revoked = program.json(&["plugin", "revoke", "probe", "chats.read"]);
+    assert_eq!(revoked["grants"]["chats.read"], json!(null));
+    let unknown = program.run(&["plugin", "grant", "probe", "fly"]).expect(1);
+    assert!(unknown.err.contains("unknown permission `fly`; there are users.read"), "{}", unknown.err);
+
+    assert_eq!(program.json(&["plugin", "valves", "probe"])["values"], json!({"job": "", "number": 7}));
+    assert_eq!(program.json(&["plugin", "valves", "probe", "--set", r#"{"number": 8}"#])["values"]["number"], json!(8));
+    let wrong = program.run(&["plugin", "valves", "probe", "--set", r#"{"number": "x", "job": 1}"#]).expect(1);
+    assert!(wrong.err.contains("`/number`") && wrong.err.contains("`/job`"), "{}", wrong.err);
+    program.run(&["plugin", "valves", "probe", "--set", "{"]).expect(1);
+    program.run(&["user", "add", "--name", "Ada", "--email", "ada@example.org"]).expect(0);
+    let own = program.json(&["plugin", "valves", "probe", "--user", "ada@example.org", "--set", r#"{"text": "mine"}"#]);
+    assert_eq!(own["values"], json!({"text": "mine"}));
+
+    let shown = program.run(&["plugin", "show", "probe"]).expect(0).out;
+    for word in ["PERMISSION", "kv", "TOOL", "ACTION", "LIMIT", "fuel-per-kib"] {
+        assert!(shown.contains(word), "{shown}");
+    }
+}
+
+#[test]
+fn what_is_no_plugin_is_refused() {
+    let program = Program::new();
+    let check = |bytes: &[u8], says: &str| {
+        let path = program.dir.path().join("bad.wasm");
+        std::fs::write(&path, bytes).unwrap();
+        let said = program.run(&["plugin", "install", text(&path)]).expect(1);
+        assert!(said.err.contains(says) && program.plain(&said.err).contains("[place]/bad.wasm"), "{}", said.err);
+    };
+    check(b"", "not a WebAssembly component");
+    check(b"\0asm\x01\0\0\0", "core WebAssembly module");
+    check(b"\0asm\x0d\0\x01\0", "exports nothing of `innkeeper:plugin`");
+    let missing = program.run(&["plugin", "install", "missing.wasm"]).expect(1);
+    assert!(missing.err.contains("cannot read `missing.wasm`"), "{}", missing.err);
+    let mut small = Program::new();
+    small.variables.push(("INNKEEPER__PLUGIN__COMPONENT_MAX".to_owned(), "1024".to_owned()));
+    let large = small.run(&["plugin", "install", text(&guests::path("echo"))]).expect(1);
+    assert!(large.err.contains("larger than 1024 bytes"), "{}", large.err);
+    let id = program.run(&["plugin", "show", "../etc"]).expect(1);
+    assert!(id.err.contains("is not of the form"), "{}", id.err);
+    assert_eq!(program.json(&["plugin", "list"]), json!({"data": []}));
+}

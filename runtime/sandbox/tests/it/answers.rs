@@ -1,0 +1,132 @@
+//! What guests answer: JSON that is none, HTML without permission, errors too long, and every way to crash.
+
+use innkeeper_model::chunk::Chunk;
+use innkeeper_model::receipt::Outcome;
+use innkeeper_model::{Permission, PluginError};
+use innkeeper_sandbox::{Ask, CallError};
+use serde_json::json;
+
+use crate::world::{World, read_chunks, request, tool};
+
+#[tokio::test]
+async fn text_that_is_no_json_is_refused_wherever_json_is_due() {
+    let world = World::new().await;
+    let misbehave = world.load("misbehave").await;
+    let mut message = innkeeper_model::chat_message::StoredMessage {
+        id: "m".into(),
+        chat: "c".into(),
+        user: None,
+        role: "user".into(),
+        parent: None,
+        content: "outlet:invalid-json".into(),
+        model: None,
+        done: true,
+        usage: None,
+        files: None,
+        sources: None,
+        embeds: None,
+        status_history: None,
+        error: None,
+        created_at: 0,
+        updated_at: 0,
+        version: "v".into(),
+        extra: None,
+    };
+    message.role = "assistant".into();
+    for ask in [
+        tool("misbehave", json!({"how": "invalid-json"})),
+        tool("misbehave", json!({"how": "invalid-extra"})),
+        Ask::Run(request("run:invalid-json")),
+        Ask::Inlet(request("inlet:invalid-json")),
+        Ask::Request(request("request:invalid-json")),
+        Ask::Stream(vec![Chunk::Text("chunk:invalid-json".into())]),
+        Ask::Outlet(vec![message]),
+    ] {
+        let place = ask.export();
+        let (answer, receipt) = world.call(&misbehave).ask(ask).await;
+        assert!(matches!(answer, Err(CallError::Invalid(_))), "{place}: {answer:?}");
+        assert_eq!(receipt.outcome, Outcome::Invalid, "{place}");
+    }
+}
+
+#[tokio::test]
+async fn a_stream_that_breaks_ends_the_call_with_its_reason() {
+    let world = World::new().await;
+    let misbehave = world.load("misbehave").await;
+    for (order, expected) in [
+        ("feed:invalid-json", "invalid"),
+        ("feed:cut-stream", "invalid"),
+        ("feed:silent-stream", "limit-exceeded"),
+        ("feed:trap", "trapped"),
+        ("feed:loop", "limit-exceeded"),
+        ("feed:allocate", "limit-exceeded"),
+        ("feed:exit", "trapped"),
+        ("feed:nothing", "ok"),
+    ] {
+        let call = world.call(&misbehave).limit("active", 1_500).limit("fuel", 100_000_000);
+        let (delivery, running) = call.start(Ask::Run(request(order))).await;
+        let reading = async {
+            let (answer, _) = delivery.await.unwrap();
+            read_chunks(answer.unwrap()).await.unwrap()
+        };
+        // The reader comes to an end as well, whatever became of the guest.
+        let (receipt, read) = tokio::join!(running, reading);
+        assert_eq!(receipt.outcome.as_str(), expected, "{order}: {receipt:?}");
+        assert_eq!(receipt.export, "pipe.run");
+        assert_eq!(read.last().is_some_and(Chunk::is_end), order == "feed:nothing", "{order}: {read:?}");
+    }
+    world.assert_idle(16).await;
+}
+
+#[tokio::test]
+async fn every_way_to_crash_is_a_trap_with_its_own_words() {
+    let world = World::new().await;
+    let misbehave = world.load("misbehave").await;
+    for (how, words) in [
+        ("trap", "unreachable"),
+        ("panic", "unreachable"),
+        ("exit", "called `exit`"),
+        ("recurse", "call stack exhausted"),
+    ] {
+        let (result, receipt) = world.call(&misbehave).misbehave(how, 0).await;
+        let Err(CallError::Trap(text)) = result else { panic!("{how}: {result:?}") };
+        assert!(text.contains(words), "{how}: {text}");
+        assert_eq!(receipt.outcome, Outcome::Trapped { trap: text });
+    }
+}
+
+#[tokio::test]
+async fn a_plugins_own_error_is_cut() {
+    let world = World::new().await;
+    let misbehave = world.load("misbehave").await;
+    let (result, receipt) = world.call(&misbehave).misbehave("huge-error", 2).await;
+    let Err(CallError::Plugin(PluginError::Failed(text))) = result else { panic!("{result:?}") };
+    assert!(text.len() <= 4096, "{}", text.len());
+    assert_eq!(receipt.outcome, Outcome::Failed);
+}
+
+#[tokio::test]
+async fn a_guest_finds_no_files_no_variables_and_no_network() {
+    let world = World::new().await;
+    let misbehave = world.load("misbehave").await;
+    let seen = world.call(&misbehave).misbehave("reach-out", 0).await.0.unwrap();
+    for line in seen.lines() {
+        let nothing = line.contains("Err(") || line.ends_with(": 0");
+        assert!(nothing, "{seen}");
+    }
+}
+
+#[tokio::test]
+async fn html_in_a_result_needs_the_permission_that_html_in_an_event_needs() {
+    let world = World::new().await;
+    // A result with one part: HTML of no text.
+    let guest = crate::guests::Guest::calls(
+        "(i32.store (i32.const 8) (i32.const 64)) (i32.store (i32.const 12) (i32.const 1)) (i32.store8 (i32.const 64) (i32.const 2))",
+    );
+    let plugin = world.sandbox.load(&guest.build()).await.unwrap();
+    let (result, receipt) = world.call(&plugin).tool("run", json!({})).await;
+    let Err(CallError::Plugin(PluginError::Host(error))) = result else { panic!("{result:?}") };
+    assert_eq!(error.subject.as_deref(), Some("events.html"));
+    assert_eq!(receipt.outcome, Outcome::Failed);
+    world.call(&plugin).grant(&[Permission::EventsHtml]).tool("run", json!({})).await.0.unwrap();
+}

@@ -1,0 +1,47 @@
+//! A full disk: reads go on, writes say so, nothing is half-written, and no restart is needed afterwards.
+//! Only SQLite can be made to run out of space in a test.
+
+use super::chats::document;
+use super::*;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_database_is_a_state_and_no_damage() {
+    let world = World::new(Backend::Sqlite).await.unwrap();
+    let chat = world.chat(&world.alice, "c").await;
+    world.say(&world.alice, &chat, "first").await;
+
+    let mut options = Options::new(&world.database.url);
+    options.sqlite_max_pages = Some(1);
+    let pool = innkeeper_store::connect(&options).await.unwrap();
+    let storage = Arc::new(LocalFiles::new(world.files.path().join("uploads")).unwrap());
+    let full = Store::new(pool, world.clock.clone(), storage);
+
+    let (me, large) = (own(&world.alice), "x".repeat(100_000));
+    let append = full.chat_messages().append(&me, &chat, message("user", &large)).await;
+    assert!(matches!(append, Err(StoreError::Full)), "{append:?}");
+    let data = stream::iter([Ok(bytes::Bytes::from(large.clone()))]);
+    let mut last = full.files().create(&world.alice, &me, new_file("f"), data, 1 << 20).await.map(drop);
+    for number in 0..10_000 {
+        if last.is_err() {
+            break;
+        }
+        last =
+            full.memories().add(&world.alice, &me, &format!("{number}{}", &large[..60_000])).await.map(drop);
+    }
+    assert!(matches!(last, Err(StoreError::Full)), "{last:?}");
+
+    assert_eq!(full.chat_messages().branch(&me, &chat, None).await.unwrap().len(), 1, "reads go on");
+    assert_eq!(document(&world, &chat).await["history"]["messages"].as_object().unwrap().len(), 1);
+    let files = world.store.files().list(&me, None, &first(0)).await.unwrap().items;
+    assert_eq!(files.len(), world.stored_files().len(), "no bytes without a row");
+
+    world
+        .store
+        .chat_messages()
+        .append(&me, &chat, message("user", &large))
+        .await
+        .expect("there is space again");
+    assert_eq!(full.chat_messages().branch(&me, &chat, None).await.unwrap().len(), 2);
+    full.pool().close().await;
+    world.end().await;
+}
