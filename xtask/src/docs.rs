@@ -45,7 +45,10 @@ pub(crate) fn run(arguments: &Arguments, progress: &Progress) -> Result<()> {
         eprintln!("{problem}");
     }
     if !stale.is_empty() {
-        bail!("{} problem(s) in the documents; `cargo xtask docs` writes the generated parts anew", stale.len());
+        bail!(
+            "{} problem(s) in the documents; `cargo xtask docs` writes the generated parts anew",
+            stale.len()
+        );
     }
     progress.note("docs: generated pages are up to date, links lead somewhere");
     Ok(())
@@ -66,7 +69,8 @@ const END: &str = "<!-- generated: end -->";
 /// The text with the part between two markers replaced.
 fn filled(text: &str, name: &str, part: &str) -> Result<String> {
     let begin = format!("<!-- generated: {name} -->");
-    let (before, rest) = text.split_once(&begin).with_context(|| format!("the marker `{begin}` is missing"))?;
+    let (before, rest) =
+        text.split_once(&begin).with_context(|| format!("the marker `{begin}` is missing"))?;
     let (_, after) = rest.split_once(END).with_context(|| format!("no `{END}` comes after `{begin}`"))?;
     Ok(format!("{before}{begin}\n\n{}\n\n{END}{after}", part.trim_end()))
 }

@@ -32,7 +32,10 @@ pub(crate) async fn store(settings: &Settings) -> anyhow::Result<Store> {
     migrate::ensure_supported(&pool).await.with_context(|| named(settings))?;
     let path = settings.data_dir.join("files");
     let files = LocalFiles::new(&path).with_context(|| format!("files cannot be kept in `{}`", path.display()))?;
-    Ok(Store::new(pool, Clock::System, Arc::new(files)))
+    let store = Store::new(pool, Clock::System, Arc::new(files));
+    // Open WebUI may have moved on; then its tables are only read.
+    store.refresh_shape().await.with_context(|| named(settings))?;
+    Ok(store)
 }
 
 fn named(settings: &Settings) -> String {

@@ -56,6 +56,10 @@ impl Stack {
     /// Opens the database, makes the sandbox, reads the installed plugins.
     pub(crate) async fn open(settings: &Settings, serves: bool) -> anyhow::Result<Self> {
         let store = database::store(settings).await?;
+        if serves {
+            let store = store.clone();
+            tokio::spawn(async move { store.watch_shape().await });
+        }
         let sandbox = Sandbox::new(sandbox_options(settings, serves)?).context("the sandbox cannot be made")?;
         let limits = LimitsConfig { defaults: settings.limits.clone(), ceilings: settings.ceilings.clone() };
         let registry = Registry::open(store.clone(), sandbox.clone(), limits, settings.component_max)

@@ -59,8 +59,12 @@ impl Dispatch {
         let from_client = turn.messages.is_some();
         let messages = match (turn.messages, &turn.chat) {
             (Some(messages), _) => messages,
-            (None, Some(chat)) => self.store().chat_messages().branch(&authority, chat, turn.message.as_ref()).await?,
-            (None, None) => return Err(DispatchError::Body("an action needs `chat_id` or `messages`".to_owned())),
+            (None, Some(chat)) => {
+                self.store().chat_messages().branch(&authority, chat, turn.message.as_ref()).await?
+            }
+            (None, None) => {
+                return Err(DispatchError::Body("an action needs `chat_id` or `messages`".to_owned()));
+            }
         };
         let id = uuid::Uuid::now_v7().to_string();
         let new = NewTurn {
@@ -75,7 +79,8 @@ impl Dispatch {
             toggles: Vec::new(),
         };
         let ask = Ask::Action { id: turn.action, messages: messages.clone() };
-        let (answer, call) = self.run(new, move |scope| one_call(scope, plugin, ask, turn.body_bytes)).await?;
+        let (answer, call) =
+            self.run(new, move |scope| one_call(scope, plugin, ask, turn.body_bytes)).await?;
         let Answer::Action(result) = answer else { return Err(DispatchError::Internal) };
         if let (Some(result), Some(chat), false) = (&result, &turn.chat, from_client) {
             self.store_changes(&authority, chat, &messages, result).await?;

@@ -27,8 +27,16 @@ pub(crate) struct Answering {
 }
 
 enum Source {
-    Pipe { plugin: Arc<Plugin>, call: CallHandle, chunks: Option<mpsc::Receiver<Chunk>>, cut: Option<DropGuard> },
-    Provider { id: String, chunks: mpsc::Receiver<Result<Chunk, DispatchError>> },
+    Pipe {
+        plugin: Arc<Plugin>,
+        call: CallHandle,
+        chunks: Option<mpsc::Receiver<Chunk>>,
+        cut: Option<DropGuard>,
+    },
+    Provider {
+        id: String,
+        chunks: mpsc::Receiver<Result<Chunk, DispatchError>>,
+    },
 }
 
 /// Asks a model. Returns once it has begun to answer.
@@ -144,17 +152,23 @@ impl Answering {
                 let harmless = matches!(event.kind.as_str(), "status" | "source" | "citation");
                 let admitted = harmless && check(event, Direction::Emit, &grants).is_ok();
                 if !admitted {
-                    tracing::warn!(kind = innkeeper_host::log::escape(&event.kind), "an event of a provider was dropped");
+                    tracing::warn!(
+                        kind = innkeeper_host::log::escape(&event.kind),
+                        "an event of a provider was dropped"
+                    );
                 }
                 admitted
             }
         }
     }
 
-    /// What fuel the answer took, once it has ended.
-    pub(crate) async fn fuel(&self) -> u64 {
-        match &self.source {
-            Source::Pipe { call, .. } => call.settled().await.1,
+    /// What fuel the answer took. One that has not ended is cut.
+    pub(crate) async fn fuel(self) -> u64 {
+        match self.source {
+            Source::Pipe { call, cut, .. } => {
+                drop(cut);
+                call.settled().await.1
+            }
             Source::Provider { .. } => 0,
         }
     }
@@ -178,17 +192,24 @@ impl Answering {
 
     fn contract(&self, problem: String) -> DispatchError {
         match &self.source {
-            Source::Pipe { plugin, .. } => DispatchError::Contract { plugin: plugin.id.clone(), problem: crate::error::shown(&problem) },
-            Source::Provider { id, .. } => {
-                DispatchError::Provider { provider: id.clone(), status: 0, message: crate::error::shown(&problem) }
+            Source::Pipe { plugin, .. } => {
+                DispatchError::Contract { plugin: plugin.id.clone(), problem: crate::error::shown(&problem) }
             }
+            Source::Provider { id, .. } => DispatchError::Provider {
+                provider: id.clone(),
+                status: 0,
+                message: crate::error::shown(&problem),
+            },
         }
     }
 }
 
 /// A whole chat completion in pieces.
 fn pieces(plugin: &Plugin, text: &str) -> Result<Vec<Chunk>, DispatchError> {
-    let wrong = |problem: String| DispatchError::Contract { plugin: plugin.id.clone(), problem: crate::error::shown(&problem) };
+    let wrong = |problem: String| DispatchError::Contract {
+        plugin: plugin.id.clone(),
+        problem: crate::error::shown(&problem),
+    };
     completion_pieces(text).map_err(wrong)
 }
 
@@ -208,8 +229,12 @@ pub(crate) fn completion_pieces(text: &str) -> Result<Vec<Chunk>, String> {
         });
         frame_choices.push(format!("{{{}}}", fields.collect::<Vec<_>>().join(",")));
     }
-    let usage = body.get("usage").filter(|usage| *usage != "null").map_or(String::new(), |usage| format!(",\"usage\":{usage}"));
-    let frame = format!("{{\"object\":\"chat.completion.chunk\",\"choices\":[{}]{usage}}}", frame_choices.join(","));
+    let usage = body
+        .get("usage")
+        .filter(|usage| *usage != "null")
+        .map_or(String::new(), |usage| format!(",\"usage\":{usage}"));
+    let frame =
+        format!("{{\"object\":\"chat.completion.chunk\",\"choices\":[{}]{usage}}}", frame_choices.join(","));
     let mut chunks = Chunk::from_frame(&frame).map_err(|error| error.to_string())?;
     if !chunks.iter().any(Chunk::is_end) {
         chunks.push(stop());

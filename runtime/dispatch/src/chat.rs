@@ -111,7 +111,10 @@ impl Dispatch {
             id: id.clone(),
             principal: turn.principal.clone(),
             chat: turn.chat.clone(),
-            message: stored.as_ref().map(|stored| stored.kept.message.clone()).or_else(|| turn.message.clone()),
+            message: stored
+                .as_ref()
+                .map(|stored| stored.kept.message.clone())
+                .or_else(|| turn.message.clone()),
             locale: turn.locale.clone(),
             context: context(&turn, &model),
             frames: Some(sender.clone()),
@@ -122,7 +125,14 @@ impl Dispatch {
         let client = CancellationToken::new();
         let guard = client.clone().drop_guard();
         self.launch(new, client, move |scope| async move {
-            let work = Work { scope: &scope, target, filters, sender: &sender, stored, collected: Collector::default() };
+            let work = Work {
+                scope: &scope,
+                target,
+                filters,
+                sender: &sender,
+                stored,
+                collected: Collector::default(),
+            };
             let error = work.run(turn.request, turn.body_bytes).await.err();
             let end = TurnEnd { error, receipts: scope.calls() };
             // Nobody listens where the client has gone.
@@ -147,7 +157,12 @@ impl Dispatch {
                 match there {
                     Some(stored) => Some(stored.id.clone()),
                     None => {
-                        let new = NewMessage { role: "user".to_owned(), content: text, done: true, ..NewMessage::default() };
+                        let new = NewMessage {
+                            role: "user".to_owned(),
+                            content: text,
+                            done: true,
+                            ..NewMessage::default()
+                        };
                         Some(messages.append(&authority, chat, new).await?.id)
                     }
                 }
@@ -237,7 +252,8 @@ impl Work<'_> {
         let messages = if chain.filters_messages() { stored_messages(scope, &request) } else { Vec::new() };
         let mut answering = ask(scope, &target, request, None, pipe, body_bytes).await?;
         while let Some(chunk) = answering.next().await? {
-            let chunks = if chain.filters_pieces() { chain.stream(scope, vec![chunk]).await? } else { vec![chunk] };
+            let chunks =
+                if chain.filters_pieces() { chain.stream(scope, vec![chunk]).await? } else { vec![chunk] };
             for chunk in chunks {
                 match chunk {
                     // `emit` sends it on as a frame, in its place.
@@ -251,11 +267,14 @@ impl Work<'_> {
 
     /// Slots for the whole chain, at once.
     async fn admit(&mut self, body_bytes: u64) -> Result<(Chain, Option<Permit>), DispatchError> {
-        let mut plugins: Vec<_> = self.filters.iter().map(|plugin| (plugin.id.clone(), Arc::clone(&plugin.limits))).collect();
+        let mut plugins: Vec<_> =
+            self.filters.iter().map(|plugin| (plugin.id.clone(), Arc::clone(&plugin.limits))).collect();
         if let Target::Pipe { plugin, .. } = &self.target {
             plugins.push((plugin.id.clone(), Arc::clone(&plugin.limits)));
         }
-        let Some((first, _)) = plugins.first().cloned() else { return Ok((Chain::new(self.scope, Vec::new(), body_bytes, None), None)) };
+        let Some((first, _)) = plugins.first().cloned() else {
+            return Ok((Chain::new(self.scope, Vec::new(), body_bytes, None), None));
+        };
         let permits = self.scope.dispatch.sandbox().admit(&plugins, self.scope.user()).await;
         let mut permits = permits.map_err(|error| DispatchError::call(&first, error))?;
         let pipe = if matches!(self.target, Target::Pipe { .. }) { permits.pop() } else { None };
@@ -276,11 +295,18 @@ impl Work<'_> {
     }
 
     /// The pipe's slot; where a filter chose another pipe, one from the reserve.
-    async fn repermit(&self, target: &Target, permit: Option<Permit>) -> Result<Option<Permit>, DispatchError> {
+    async fn repermit(
+        &self,
+        target: &Target,
+        permit: Option<Permit>,
+    ) -> Result<Option<Permit>, DispatchError> {
         match (target, &self.target) {
-            (Target::Pipe { plugin, .. }, Target::Pipe { plugin: before, .. }) if plugin.id == before.id => Ok(permit),
+            (Target::Pipe { plugin, .. }, Target::Pipe { plugin: before, .. }) if plugin.id == before.id => {
+                Ok(permit)
+            }
             (Target::Pipe { plugin, .. }, _) => {
-                let permit = self.scope.dispatch.sandbox().admit_child(&plugin.id, self.scope.user(), &plugin.limits);
+                let permit =
+                    self.scope.dispatch.sandbox().admit_child(&plugin.id, self.scope.user(), &plugin.limits);
                 permit.map(Some).map_err(|error| DispatchError::call(&plugin.id, error))
             }
             (Target::Provider { .. }, _) => Ok(None),
@@ -296,7 +322,11 @@ impl Work<'_> {
         self.sender.send(Frame::Chunk(chunk)).await.map_err(|_| DispatchError::Cancelled)
     }
 
-    async fn outlet(&mut self, chain: &mut Chain, mut messages: Vec<StoredMessage>) -> Result<(), DispatchError> {
+    async fn outlet(
+        &mut self,
+        chain: &mut Chain,
+        mut messages: Vec<StoredMessage>,
+    ) -> Result<(), DispatchError> {
         let text = self.text();
         let mut shown = text.clone();
         if chain.filters_messages() {
@@ -304,15 +334,24 @@ impl Work<'_> {
             messages.push(self.answer_message(&text));
             let before = messages.clone();
             let after = chain.outlet(self.scope, messages).await;
-            let changed: Vec<_> = before.iter().zip(&after).filter(|(before, after)| before.content != after.content).collect();
+            let changed: Vec<_> =
+                before.iter().zip(&after).filter(|(before, after)| before.content != after.content).collect();
             if let Some(answer) = after.last() {
                 shown.clone_from(&answer.content);
             }
             if !changed.is_empty() {
-                let messages: Vec<_> =
-                    changed.iter().map(|(_, after)| json!({ "id": after.id, "content": after.content })).collect();
+                let messages: Vec<_> = changed
+                    .iter()
+                    .map(|(_, after)| json!({ "id": after.id, "content": after.content }))
+                    .collect();
                 // For clients that show the stored text; whoever reads only the answer has had the filtered pieces.
-                drop(self.scope.turn.events.emit(WireEvent::new("chat:outlet", json!({ "messages": messages }))).await);
+                drop(
+                    self.scope
+                        .turn
+                        .events
+                        .emit(WireEvent::new("chat:outlet", json!({ "messages": messages })))
+                        .await,
+                );
             }
         }
         let Some(stored) = &self.stored else { return Ok(()) };
@@ -353,7 +392,9 @@ impl Work<'_> {
             error: Some(json!({ "content": error.to_string() }).to_string()),
             ..MessageUpdate::default()
         };
-        if let Err(error) = kept.store.chat_messages().set(&kept.authority, &kept.chat, &kept.message, &change).await {
+        if let Err(error) =
+            kept.store.chat_messages().set(&kept.authority, &kept.chat, &kept.message, &change).await
+        {
             tracing::warn!(%error, "the failure of a turn could not be stored");
         }
     }
@@ -437,7 +478,9 @@ fn text_of(message: &Message) -> String {
     match &message.content {
         Some(Content::Text(text)) => text.clone(),
         Some(Content::Parts(parts)) => {
-            let text = |part: &ContentPart| if let ContentPart::Text { text, .. } = part { Some(text.clone()) } else { None };
+            let text = |part: &ContentPart| {
+                if let ContentPart::Text { text, .. } = part { Some(text.clone()) } else { None }
+            };
             parts.iter().filter_map(text).collect::<Vec<_>>().join("\n")
         }
         Some(Content::Other(_)) | None => String::new(),

@@ -67,7 +67,10 @@ async fn models(scope: &Arc<Scope>, caller: &CallHandle) -> Result<Vec<OfferedMo
         ModelKind::Provider => "provider".to_owned(),
     };
     let models = scope.dispatch.models_within(scope, caller, left).await;
-    Ok(models.into_iter().map(|model| OfferedModel { id: model.id, name: model.name, kind: kind(model.kind) }).collect())
+    Ok(models
+        .into_iter()
+        .map(|model| OfferedModel { id: model.id, name: model.name, kind: kind(model.kind) })
+        .collect())
 }
 
 /// What is left of a caller's budget; an error where it is nested too deep.
@@ -92,12 +95,16 @@ async fn call_tool(
 ) -> (Result<ToolResult, Error>, u64) {
     let begun = async {
         let left = budget(caller, fuel)?;
-        let found = scope.dispatch.tool(&plugin, &name, &arguments).await.map_err(|error| error.for_guest())?;
+        let found =
+            scope.dispatch.tool(&plugin, &name, &arguments).await.map_err(|error| error.for_guest())?;
         let permit = scope.dispatch.sandbox().admit_child(&found.id, scope.user(), &found.limits);
         let permit = permit.map_err(|error| DispatchError::call(&found.id, error).for_guest())?;
         let budget = Budget::new(&found.limits, arguments.len() as u64).within(left);
         let ask = Ask::Tool { name, arguments };
-        let started = scope.start(&found, Some(caller), budget, permit, ask).await.map_err(|error| error.for_guest())?;
+        let started = scope
+            .start(&found, Some(caller), budget, permit, ask)
+            .await
+            .map_err(|error| error.for_guest())?;
         Ok((found, started))
     };
     let (found, started) = match begun.await {
@@ -120,7 +127,12 @@ struct Watched {
     guards: Chain,
 }
 
-async fn watched(scope: &Arc<Scope>, caller: &CallHandle, fuel: u64, request: ChatRequest) -> Result<Watched, Error> {
+async fn watched(
+    scope: &Arc<Scope>,
+    caller: &CallHandle,
+    fuel: u64,
+    request: ChatRequest,
+) -> Result<Watched, Error> {
     let left = budget(caller, fuel)?;
     let begun = async {
         crate::request::check(scope, &request)?;
@@ -174,18 +186,25 @@ async fn complete(
     let result = loop {
         match watched.next(scope).await {
             Ok(Some(chunks)) => {
-                let failed = chunks.iter().find_map(|chunk| if let Chunk::Failed(message) = chunk { Some(message.clone()) } else { None });
+                let failed = chunks.iter().find_map(|chunk| {
+                    if let Chunk::Failed(message) = chunk { Some(message.clone()) } else { None }
+                });
                 if let Some(message) = failed {
                     break Err(Error::new(innkeeper_model::ErrorCode::Other("failed".to_owned()), message));
                 }
                 if let Some(error) = chunks.iter().find_map(|chunk| collected.add(chunk).err()) {
-                    break Err(Error::new(innkeeper_model::ErrorCode::Other("failed".to_owned()), error.to_string()));
+                    break Err(Error::new(
+                        innkeeper_model::ErrorCode::Other("failed".to_owned()),
+                        error.to_string(),
+                    ));
                 }
             }
             Ok(None) => {
                 let id = format!("chatcmpl-{}", uuid::Uuid::now_v7().simple());
                 let created = scope.dispatch.store().clock().seconds();
-                let completion = collected.completion_json(&id, created, &model).and_then(|text| Completion::from_json(&text));
+                let completion = collected
+                    .completion_json(&id, created, &model)
+                    .and_then(|text| Completion::from_json(&text));
                 break completion.map_err(|error| DispatchError::Body(error.to_string()).for_guest());
             }
             Err(error) => break Err(error.for_guest()),
@@ -248,6 +267,8 @@ async fn embed(scope: &Arc<Scope>, model: String, texts: Vec<String>) -> Result<
         Target::Provider { provider, model } => {
             provider.embed(&scope.dispatch, &model, &texts).await.map_err(|error| error.for_guest())
         }
-        Target::Pipe { .. } => Err(Error::invalid("model", "a pipe gives no vectors; name a provider's model")),
+        Target::Pipe { .. } => {
+            Err(Error::invalid("model", "a pipe gives no vectors; name a provider's model"))
+        }
     }
 }

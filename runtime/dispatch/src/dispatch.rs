@@ -194,7 +194,11 @@ impl Dispatch {
         writes: bool,
     ) -> Result<(), DispatchError> {
         let (Some(chat), Some(user)) = (chat, principal.user()) else {
-            return if writes { Err(DispatchError::Body("`store` needs the id of a chat of yours".to_owned())) } else { Ok(()) };
+            return if writes {
+                Err(DispatchError::Body("`store` needs the id of a chat of yours".to_owned()))
+            } else {
+                Ok(())
+            };
         };
         let refused = || DispatchError::NotAllowed("there is no such chat that you may use".to_owned());
         if !chat.is_saved() {
@@ -202,7 +206,11 @@ impl Dispatch {
         }
         let authority = Authority::Own(user.clone());
         let chats = self.store().chats();
-        let may = if writes { chats.may_write(&authority, chat).await? } else { chats.may_see(&authority, chat).await? };
+        let may = if writes {
+            chats.may_write(&authority, chat).await?
+        } else {
+            chats.may_see(&authority, chat).await?
+        };
         if may { Ok(()) } else { Err(refused()) }
     }
 
@@ -270,7 +278,11 @@ impl Dispatch {
     }
 
     /// Runs work that belongs to no chat.
-    pub(crate) async fn run_alone<F, Fut, R>(&self, principal: &Principal, work: F) -> Result<R, DispatchError>
+    pub(crate) async fn run_alone<F, Fut, R>(
+        &self,
+        principal: &Principal,
+        work: F,
+    ) -> Result<R, DispatchError>
     where
         F: FnOnce(Arc<Scope>) -> Fut + Send + 'static,
         Fut: Future<Output = Result<R, DispatchError>> + Send + 'static,

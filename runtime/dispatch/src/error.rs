@@ -140,14 +140,22 @@ impl DispatchError {
     pub(crate) fn call(plugin: &PluginId, error: CallError) -> Self {
         let plugin = plugin.clone();
         match error {
-            CallError::Plugin(PluginError::Rejected(message)) => Self::Rejected { plugin, message: shown(&message) },
-            CallError::Plugin(PluginError::Failed(message)) => Self::PluginFailed { plugin, message: shown(&message) },
-            CallError::Plugin(PluginError::Host(error)) => Self::PluginFailed { plugin, message: shown(&error.message) },
+            CallError::Plugin(PluginError::Rejected(message)) => {
+                Self::Rejected { plugin, message: shown(&message) }
+            }
+            CallError::Plugin(PluginError::Failed(message)) => {
+                Self::PluginFailed { plugin, message: shown(&message) }
+            }
+            CallError::Plugin(PluginError::Host(error)) => {
+                Self::PluginFailed { plugin, message: shown(&error.message) }
+            }
             CallError::Limit(limit) => Self::Limit { plugin, limit },
             CallError::Trap(trap) => Self::Trapped { plugin, trap: shown(&trap) },
             CallError::Invalid(problem) => Self::Contract { plugin, problem: shown(&problem) },
             CallError::Cancelled => Self::Cancelled,
-            CallError::Unavailable { limit, retry_after } => Self::Unavailable { limit, retry_after_ms: retry_after },
+            CallError::Unavailable { limit, retry_after } => {
+                Self::Unavailable { limit, retry_after_ms: retry_after }
+            }
             CallError::Internal => Self::Internal,
         }
     }
@@ -162,11 +170,17 @@ impl DispatchError {
             Self::InvalidArguments(_) => Error::invalid("arguments", self.to_string()),
             Self::Body(_) => Error::invalid("request", self.to_string()),
             Self::NotAllowed(_) => Error::new(ErrorCode::Denied, self.to_string()),
-            Self::Rejected { message, .. } => Error::new(ErrorCode::Other("rejected".to_owned()), message.clone()),
-            Self::Limit { limit: "active" | "waiting" | "hook", .. } => Error::new(ErrorCode::Timeout, self.to_string()),
+            Self::Rejected { message, .. } => {
+                Error::new(ErrorCode::Other("rejected".to_owned()), message.clone())
+            }
+            Self::Limit { limit: "active" | "waiting" | "hook", .. } => {
+                Error::new(ErrorCode::Timeout, self.to_string())
+            }
             Self::Limit { limit, .. } => Error::quota(*limit, self.to_string()),
             Self::Cancelled => Error::new(ErrorCode::Cancelled, self.to_string()),
-            Self::Unavailable { retry_after_ms, .. } => Error::unavailable(self.to_string(), Some(*retry_after_ms)),
+            Self::Unavailable { retry_after_ms, .. } => {
+                Error::unavailable(self.to_string(), Some(*retry_after_ms))
+            }
             Self::Provider { .. } | Self::Storage => Error::unavailable(self.to_string(), Some(1_000)),
             Self::PluginFailed { .. } | Self::Trapped { .. } | Self::Contract { .. } | Self::Internal => {
                 Error::new(ErrorCode::Other("failed".to_owned()), self.to_string())

@@ -81,7 +81,15 @@ struct Shown {
 
 impl Kept {
     pub(crate) fn new(store: Store, authority: Authority, chat: ChatId, message: MessageId) -> Self {
-        Self { store, authority, chat, message, waiting: Mutex::default(), shown: Mutex::default(), writing: tokio::sync::Mutex::default() }
+        Self {
+            store,
+            authority,
+            chat,
+            message,
+            waiting: Mutex::default(),
+            shown: Mutex::default(),
+            writing: tokio::sync::Mutex::default(),
+        }
     }
 
     /// Takes in how far the answer has come.
@@ -116,7 +124,9 @@ impl Kept {
         let text = || event.data.get("content").and_then(Value::as_str).unwrap_or_default();
         match event.kind.as_str() {
             "message" => self.shown.lock().unwrap_or_else(PoisonError::into_inner).text.push_str(text()),
-            "replace" => text().clone_into(&mut self.shown.lock().unwrap_or_else(PoisonError::into_inner).text),
+            "replace" => {
+                text().clone_into(&mut self.shown.lock().unwrap_or_else(PoisonError::into_inner).text)
+            }
             _ => {}
         }
         if is_persisted(&event.kind) {
@@ -131,7 +141,11 @@ impl Kept {
         if events.is_empty() {
             return;
         }
-        let written = self.store.chat_messages().apply_events(&self.authority, &self.chat, &self.message, &events).await;
+        let written = self
+            .store
+            .chat_messages()
+            .apply_events(&self.authority, &self.chat, &self.message, &events)
+            .await;
         if let Err(error) = written {
             tracing::warn!(%error, "events of a message cannot be stored at present");
             if error.is_transient() {

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use innkeeper_host::CallHandle;
 use innkeeper_host::events::admit_streamed;
+use innkeeper_model::Permission;
 use innkeeper_model::chat_message::StoredMessage;
 use innkeeper_model::chat_request::ChatRequest;
-use innkeeper_model::Permission;
 use innkeeper_model::chunk::Chunk;
 use innkeeper_model::event::{Direction, WireEvent, check};
 use innkeeper_model::manifest::FilterDescription;
@@ -60,23 +60,44 @@ impl Chain {
             let budget = Budget::new(&plugin.limits, body_bytes);
             let budget = caller.map_or(budget, |(_, left)| budget.within(left));
             let parent = caller.map(|(caller, _)| caller.clone());
-            Some(Link { plugin, about, permit: Some(permit), kept: None, call: None, budget, parent, over: false })
+            Some(Link {
+                plugin,
+                about,
+                permit: Some(permit),
+                kept: None,
+                call: None,
+                budget,
+                parent,
+                over: false,
+            })
         };
         Self { scope: Arc::clone(scope), links: filters.into_iter().filter_map(link).collect() }
     }
 
     /// Runs `inlet` hooks. A refusal ends the turn.
-    pub(crate) async fn inlet(&mut self, scope: &Arc<Scope>, request: ChatRequest) -> Result<ChatRequest, DispatchError> {
+    pub(crate) async fn inlet(
+        &mut self,
+        scope: &Arc<Scope>,
+        request: ChatRequest,
+    ) -> Result<ChatRequest, DispatchError> {
         self.on_request(scope, request, Hook::Inlet, Ask::Inlet).await
     }
 
     /// Runs `request` hooks. A refusal ends the turn.
-    pub(crate) async fn request(&mut self, scope: &Arc<Scope>, request: ChatRequest) -> Result<ChatRequest, DispatchError> {
+    pub(crate) async fn request(
+        &mut self,
+        scope: &Arc<Scope>,
+        request: ChatRequest,
+    ) -> Result<ChatRequest, DispatchError> {
         self.on_request(scope, request, Hook::Request, Ask::Request).await
     }
 
     /// Runs `stream` hooks on pieces that are ready. What a filter adds is checked like a pipe's own pieces.
-    pub(crate) async fn stream(&mut self, scope: &Arc<Scope>, mut chunks: Vec<Chunk>) -> Result<Vec<Chunk>, DispatchError> {
+    pub(crate) async fn stream(
+        &mut self,
+        scope: &Arc<Scope>,
+        mut chunks: Vec<Chunk>,
+    ) -> Result<Vec<Chunk>, DispatchError> {
         for link in self.links.iter_mut().filter(|link| link.has(Hook::Stream)) {
             if chunks.is_empty() {
                 break;
@@ -100,7 +121,11 @@ impl Chain {
     }
 
     /// Runs `outlet` hooks. Failures are recorded and change nothing.
-    pub(crate) async fn outlet(&mut self, scope: &Arc<Scope>, mut messages: Vec<StoredMessage>) -> Vec<StoredMessage> {
+    pub(crate) async fn outlet(
+        &mut self,
+        scope: &Arc<Scope>,
+        mut messages: Vec<StoredMessage>,
+    ) -> Vec<StoredMessage> {
         for link in self.links.iter_mut().filter(|link| link.has(Hook::Outlet)) {
             match link.ask(scope, Ask::Outlet(messages.clone())).await {
                 Ok(Answer::Messages(after)) => messages = merge(messages, after),
@@ -135,9 +160,11 @@ impl Chain {
 
     /// Takes the slots anew that `release` gave back.
     pub(crate) async fn readmit(&mut self, scope: &Scope) -> Result<(), DispatchError> {
-        let missing: Vec<_> = self.links.iter_mut().filter(|link| link.permit.is_none() && link.has(Hook::Outlet)).collect();
+        let missing: Vec<_> =
+            self.links.iter_mut().filter(|link| link.permit.is_none() && link.has(Hook::Outlet)).collect();
         let Some(first) = missing.first().map(|link| link.plugin.id.clone()) else { return Ok(()) };
-        let plugins: Vec<_> = missing.iter().map(|link| (link.plugin.id.clone(), Arc::clone(&link.plugin.limits))).collect();
+        let plugins: Vec<_> =
+            missing.iter().map(|link| (link.plugin.id.clone(), Arc::clone(&link.plugin.limits))).collect();
         let permits = scope.dispatch.sandbox().admit(&plugins, scope.user()).await;
         let permits = permits.map_err(|error| DispatchError::call(&first, error))?;
         missing.into_iter().zip(permits).for_each(|(link, permit)| link.permit = Some(permit));
@@ -164,7 +191,9 @@ impl Chain {
                     }
                 }
                 Ok(_) => return Err(DispatchError::Internal),
-                Err(CallError::Plugin(error)) => return Err(DispatchError::call(&link.plugin.id, CallError::Plugin(error))),
+                Err(CallError::Plugin(error)) => {
+                    return Err(DispatchError::call(&link.plugin.id, CallError::Plugin(error)));
+                }
                 Err(error) => {
                     link.broke(scope, error)?;
                     request = before;
@@ -240,9 +269,14 @@ impl Link {
 
     /// What a filter gave back, typed and checked: events that it adds need its own grants.
     fn admitted(&self, before: &[Chunk], chunks: Vec<Chunk>) -> Result<Vec<Chunk>, DispatchError> {
-        let mut passing: Vec<&WireEvent> =
-            before.iter().filter_map(|chunk| if let Chunk::Event(event) = chunk { Some(event) } else { None }).collect();
-        let contract = |problem: String| DispatchError::Contract { plugin: self.plugin.id.clone(), problem: crate::error::shown(&problem) };
+        let mut passing: Vec<&WireEvent> = before
+            .iter()
+            .filter_map(|chunk| if let Chunk::Event(event) = chunk { Some(event) } else { None })
+            .collect();
+        let contract = |problem: String| DispatchError::Contract {
+            plugin: self.plugin.id.clone(),
+            problem: crate::error::shown(&problem),
+        };
         let mut admitted = Vec::with_capacity(chunks.len());
         for chunk in chunks {
             let typed = match &chunk {

@@ -157,7 +157,10 @@ impl Hub {
     ) -> Result<(String, watch::Receiver<usize>), Error> {
         let mut people = self.lock();
         let Some(person) = people.get_mut(user).filter(|person| !person.subscribers.is_empty()) else {
-            return Err(Error::unavailable("nobody is there to ask: the person has no open connection for events", None));
+            return Err(Error::unavailable(
+                "nobody is there to ask: the person has no open connection for events",
+                None,
+            ));
         };
         let id = uuid::Uuid::new_v4().simple().to_string();
         let expires = u64::try_from(patience.answer.as_millis()).unwrap_or(u64::MAX);
@@ -190,7 +193,13 @@ impl Person {
         Self { subscribers: Vec::new(), present, sequence: 0, next_subscriber: 0, questions: HashMap::new() }
     }
 
-    fn delivery(&mut self, about: &About, event: WireEvent, ask: Option<String>, expires: Option<u64>) -> Delivery {
+    fn delivery(
+        &mut self,
+        about: &About,
+        event: WireEvent,
+        ask: Option<String>,
+        expires: Option<u64>,
+    ) -> Delivery {
         self.sequence += 1;
         let About { chat, message, turn } = about.clone();
         Delivery { sequence: self.sequence, chat, message, turn, event, ask, expires_in_ms: expires }

@@ -59,13 +59,18 @@ pub(crate) struct ModelCache(Mutex<HashMap<(PluginId, i64), (Instant, Arc<ModelL
 impl ModelCache {
     fn get(&self, plugin: &Plugin) -> Option<Arc<ModelList>> {
         let cache = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        cache.get(&(plugin.id.clone(), plugin.revision)).filter(|(until, _)| *until > Instant::now()).map(|(_, list)| Arc::clone(list))
+        cache
+            .get(&(plugin.id.clone(), plugin.revision))
+            .filter(|(until, _)| *until > Instant::now())
+            .map(|(_, list)| Arc::clone(list))
     }
 
     fn put(&self, plugin: &Plugin, list: &Arc<ModelList>) {
         let until = Instant::now() + Duration::from_secs(u64::from(list.cache_seconds));
         let mut cache = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        cache.retain(|(id, revision), (until, _)| *until > Instant::now() && (*id != plugin.id || *revision == plugin.revision));
+        cache.retain(|(id, revision), (until, _)| {
+            *until > Instant::now() && (*id != plugin.id || *revision == plugin.revision)
+        });
         if list.cache_seconds > 0 {
             cache.insert((plugin.id.clone(), plugin.revision), (until, Arc::clone(list)));
         }
@@ -103,7 +108,9 @@ impl Dispatch {
         let mut entries = Vec::new();
         for plugin in self.registry().snapshot().pipes() {
             match self.pipe_models(principal, &plugin).await {
-                Ok(list) => entries.extend(list.models.iter().map(|model| pipe_entry(&plugin, model, created))),
+                Ok(list) => {
+                    entries.extend(list.models.iter().map(|model| pipe_entry(&plugin, model, created)))
+                }
                 Err(error) => tracing::warn!(plugin = %plugin.id, %error, "a pipe could not list its models"),
             }
         }
@@ -113,7 +120,12 @@ impl Dispatch {
 
     /// The same for a plugin in a turn. Each pipe is asked once in a turn, and not while it is being asked: pipes that offer the models of others
     /// would go round in circles.
-    pub(crate) async fn models_within(&self, scope: &Arc<Scope>, caller: &CallHandle, left: Budget) -> Vec<ModelEntry> {
+    pub(crate) async fn models_within(
+        &self,
+        scope: &Arc<Scope>,
+        caller: &CallHandle,
+        left: Budget,
+    ) -> Vec<ModelEntry> {
         if !scope.turn.principal.is_admitted() {
             return Vec::new();
         }
@@ -124,7 +136,11 @@ impl Dispatch {
                 Some(list) => Some(list),
                 None => scope.list_once(plugin, caller, left).await,
             };
-            entries.extend(list.iter().flat_map(|list| list.models.iter()).map(|model| pipe_entry(plugin, model, created)));
+            entries.extend(
+                list.iter()
+                    .flat_map(|list| list.models.iter())
+                    .map(|model| pipe_entry(plugin, model, created)),
+            );
         }
         self.add_providers(&mut entries).await;
         entries
@@ -135,12 +151,18 @@ impl Dispatch {
         for provider in self.providers() {
             match provider.models(self).await {
                 Ok(models) => entries.extend(models.iter().map(|id| provider_entry(provider, id, created))),
-                Err(error) => tracing::warn!(provider = provider.id(), %error, "a provider could not list its models"),
+                Err(error) => {
+                    tracing::warn!(provider = provider.id(), %error, "a provider could not list its models")
+                }
             }
         }
     }
 
-    async fn pipe_models(&self, principal: &Principal, plugin: &Arc<Plugin>) -> Result<Arc<ModelList>, DispatchError> {
+    async fn pipe_models(
+        &self,
+        principal: &Principal,
+        plugin: &Arc<Plugin>,
+    ) -> Result<Arc<ModelList>, DispatchError> {
         if let Some(list) = self.model_cache().get(plugin) {
             return Ok(list);
         }
@@ -149,7 +171,8 @@ impl Dispatch {
             move |scope: Arc<Scope>| async move {
                 let chain = [(plugin.id.clone(), Arc::clone(&plugin.limits))];
                 let permits = scope.dispatch.sandbox().admit(&chain, scope.user()).await;
-                let permit = permits.map_err(|error| DispatchError::call(&plugin.id, error))?.into_iter().next();
+                let permit =
+                    permits.map_err(|error| DispatchError::call(&plugin.id, error))?.into_iter().next();
                 scope.begin_list(&plugin);
                 let budget = Budget::new(&plugin.limits, 0);
                 list_models(&scope, &plugin, None, budget, permit.ok_or(DispatchError::Internal)?).await
@@ -171,9 +194,20 @@ impl Scope {
     }
 
     /// A pipe's list, asked for at most once in this turn.
-    async fn list_once(self: &Arc<Self>, plugin: &Arc<Plugin>, caller: &CallHandle, left: Budget) -> Option<Arc<ModelList>> {
+    async fn list_once(
+        self: &Arc<Self>,
+        plugin: &Arc<Plugin>,
+        caller: &CallHandle,
+        left: Budget,
+    ) -> Option<Arc<ModelList>> {
         if !self.begin_list(plugin) {
-            return self.lists.lock().unwrap_or_else(PoisonError::into_inner).get(&plugin.id).cloned().flatten();
+            return self
+                .lists
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .get(&plugin.id)
+                .cloned()
+                .flatten();
         }
         let asked = async {
             let permit = self.dispatch.sandbox().admit_child(&plugin.id, self.user(), &plugin.limits);
@@ -188,7 +222,10 @@ impl Scope {
                 return None;
             }
         };
-        self.lists.lock().unwrap_or_else(PoisonError::into_inner).insert(plugin.id.clone(), Some(Arc::clone(&list)));
+        self.lists
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(plugin.id.clone(), Some(Arc::clone(&list)));
         Some(list)
     }
 }
@@ -215,11 +252,17 @@ fn check(plugin: &Plugin, list: &ModelList) -> Result<(), DispatchError> {
         let wrong = |model: &innkeeper_sandbox::PipeModel| {
             let texts = [&model.id, &model.name];
             let text_is_wrong = |text: &String| text.len() > TEXT_MAX || text.chars().any(char::is_control);
-            let extra_is_wrong = |extra: &String| extra.len() > 64 * 1024 || innkeeper_model::json::object(extra).is_err();
+            let extra_is_wrong =
+                |extra: &String| extra.len() > 64 * 1024 || innkeeper_model::json::object(extra).is_err();
             texts.into_iter().any(text_is_wrong) || model.extra.as_ref().is_some_and(extra_is_wrong)
         };
         let model = list.models.iter().find(|model| wrong(model));
-        model.map(|model| format!("its model `{}` has a text that is too long, holds control characters, or is not JSON", crate::error::shown(&model.id)))
+        model.map(|model| {
+            format!(
+                "its model `{}` has a text that is too long, holds control characters, or is not JSON",
+                crate::error::shown(&model.id)
+            )
+        })
     };
     problem.map_or(Ok(()), |problem| Err(DispatchError::Contract { plugin: plugin.id.clone(), problem }))
 }

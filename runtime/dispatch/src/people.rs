@@ -41,9 +41,8 @@ impl People {
         };
         let key = (id.clone(), *role);
         let mut people = self.lock();
-        let running = people
-            .entry(key.clone())
-            .or_insert_with(|| Running { turns: 0, cancel: stop.child_token() });
+        let running =
+            people.entry(key.clone()).or_insert_with(|| Running { turns: 0, cancel: stop.child_token() });
         running.turns += 1;
         let cancel = running.cancel.child_token();
         drop(people);
@@ -65,7 +64,9 @@ impl People {
                         seen = Some(generation);
                     }
                 }
-                Err(error) => tracing::warn!(%error, "it cannot be seen at present whether roles have changed"),
+                Err(error) => {
+                    tracing::warn!(%error, "it cannot be seen at present whether roles have changed")
+                }
             }
         }
     }

@@ -55,7 +55,11 @@ impl Provider {
             .read_timeout(Duration::from_secs(300))
             .redirect(reqwest::redirect::Policy::none())
             .build()
-            .map_err(|error| DispatchError::Provider { provider: config.id.clone(), status: 0, message: error.to_string() })?;
+            .map_err(|error| DispatchError::Provider {
+                provider: config.id.clone(),
+                status: 0,
+                message: error.to_string(),
+            })?;
         Ok(Self { config, client, list: Mutex::default() })
     }
 
@@ -87,9 +91,11 @@ impl Provider {
         }
         let request = self.request(reqwest::Method::GET, "models").timeout(Duration::from_secs(10));
         let text = self.on_io(dispatch, request).await?;
-        let list: Value = serde_json::from_str(&text).map_err(|error| self.wrong(0, &format!("its list is not JSON: {error}")))?;
+        let list: Value = serde_json::from_str(&text)
+            .map_err(|error| self.wrong(0, &format!("its list is not JSON: {error}")))?;
         let ids = list.get("data").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-        let models: Vec<String> = ids.iter().filter_map(|model| Some(model.get("id")?.as_str()?.to_owned())).collect();
+        let models: Vec<String> =
+            ids.iter().filter_map(|model| Some(model.get("id")?.as_str()?.to_owned())).collect();
         let kept = Some((Instant::now() + LIST_FOR, models.clone()));
         *self.list.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = kept;
         Ok(models)
@@ -120,8 +126,15 @@ impl Provider {
     }
 
     /// A vector for each text.
-    pub(crate) async fn embed(&self, dispatch: &Dispatch, model: &str, texts: &[String]) -> Result<Vec<Vec<f32>>, DispatchError> {
-        let request = self.request(reqwest::Method::POST, "embeddings").json(&json!({ "model": model, "input": texts }));
+    pub(crate) async fn embed(
+        &self,
+        dispatch: &Dispatch,
+        model: &str,
+        texts: &[String],
+    ) -> Result<Vec<Vec<f32>>, DispatchError> {
+        let request = self
+            .request(reqwest::Method::POST, "embeddings")
+            .json(&json!({ "model": model, "input": texts }));
         let text = self.on_io(dispatch, request).await?;
         #[derive(Deserialize)]
         struct Embeddings {
@@ -131,23 +144,30 @@ impl Provider {
         struct Embedding {
             embedding: Vec<f32>,
         }
-        let embeddings: Embeddings =
-            serde_json::from_str(&text).map_err(|error| self.wrong(0, &format!("its vectors cannot be read: {error}")))?;
+        let embeddings: Embeddings = serde_json::from_str(&text)
+            .map_err(|error| self.wrong(0, &format!("its vectors cannot be read: {error}")))?;
         if embeddings.data.len() != texts.len() {
-            return Err(self.wrong(0, &format!("{} vectors came for {} texts", embeddings.data.len(), texts.len())));
+            return Err(
+                self.wrong(0, &format!("{} vectors came for {} texts", embeddings.data.len(), texts.len()))
+            );
         }
         Ok(embeddings.data.into_iter().map(|item| item.embedding).collect())
     }
 
     fn request(&self, method: reqwest::Method, path: &str) -> reqwest::RequestBuilder {
-        let request = self.client.request(method, format!("{}/{path}", self.config.base_url.trim_end_matches('/')));
+        let request =
+            self.client.request(method, format!("{}/{path}", self.config.base_url.trim_end_matches('/')));
         match &self.config.api_key {
             Some(key) => request.bearer_auth(key),
             None => request,
         }
     }
 
-    async fn on_io(&self, dispatch: &Dispatch, request: reqwest::RequestBuilder) -> Result<String, DispatchError> {
+    async fn on_io(
+        &self,
+        dispatch: &Dispatch,
+        request: reqwest::RequestBuilder,
+    ) -> Result<String, DispatchError> {
         let id = self.config.id.clone();
         let task = dispatch.io().spawn(async move {
             let response = send(&id, request).await?;
@@ -181,7 +201,11 @@ async fn relay(
         .headers()
         .get(reqwest::header::CONTENT_TYPE)
         .is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"));
-    let ended = if streamed && is_events { relay_events(&id, response, &chunks).await } else { relay_whole(&id, response, &chunks).await };
+    let ended = if streamed && is_events {
+        relay_events(&id, response, &chunks).await
+    } else {
+        relay_whole(&id, response, &chunks).await
+    };
     if let Err(error) = ended {
         let _ = chunks.send(Err(error)).await;
     }
@@ -211,12 +235,15 @@ async fn relay_events(
     let broken = |problem: String| provider_error(id, 200, &problem);
     let mut ended = false;
     while let Some(piece) = bytes.next().await {
-        let piece = piece.map_err(|error| broken(format!("the answer broke off: {}", error.without_url())))?;
+        let piece =
+            piece.map_err(|error| broken(format!("the answer broke off: {}", error.without_url())))?;
         for frame in decoder.push(&piece).map_err(|error| broken(error.to_string()))? {
             if frame.data == DONE {
                 // Some providers leave the end out where they were cut by a limit of theirs.
                 if !ended {
-                    let _ = chunks.send(Ok(Chunk::Finish { choice: 0, reason: "stop".to_owned(), usage: None })).await;
+                    let _ = chunks
+                        .send(Ok(Chunk::Finish { choice: 0, reason: "stop".to_owned(), usage: None }))
+                        .await;
                 }
                 return Ok(());
             }
@@ -232,7 +259,8 @@ async fn relay_events(
 }
 
 async fn send(id: &str, request: reqwest::RequestBuilder) -> Result<reqwest::Response, DispatchError> {
-    let response = request.send().await.map_err(|error| provider_error(id, 0, &error.without_url().to_string()))?;
+    let response =
+        request.send().await.map_err(|error| provider_error(id, 0, &error.without_url().to_string()))?;
     let status = response.status();
     if status.is_success() {
         return Ok(response);

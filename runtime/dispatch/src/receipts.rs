@@ -8,6 +8,10 @@ use tokio::sync::{mpsc, oneshot};
 
 /// Longest time between groups.
 const INTERVAL: Duration = Duration::from_millis(200);
+/// Time until a group that could not be written is tried again.
+const RETRY: Duration = Duration::from_secs(1);
+/// How often the last group is tried again.
+const LAST_TRIES: usize = 3;
 /// Most receipts of a group.
 const GROUP: usize = 500;
 /// Receipts that may wait; beyond that they are dropped and counted in the log.
@@ -54,8 +58,14 @@ impl ReceiptLog {
 async fn write(store: Store, mut items: mpsc::Receiver<Item>) {
     let mut group = Vec::new();
     let mut flushes = Vec::new();
-    while let Some(first) = items.recv().await {
-        take(first, &mut group, &mut flushes);
+    loop {
+        // What could not be written is tried again even where nothing more comes.
+        let patience = if group.is_empty() { Duration::MAX } else { RETRY };
+        match tokio::time::timeout(patience, items.recv()).await {
+            Ok(Some(first)) => take(first, &mut group, &mut flushes),
+            Ok(None) => break,
+            Err(_) => {}
+        }
         let deadline = tokio::time::Instant::now() + INTERVAL;
         while flushes.is_empty() && group.len() < GROUP {
             match tokio::time::timeout_at(deadline, items.recv()).await {
@@ -67,6 +77,16 @@ async fn write(store: Store, mut items: mpsc::Receiver<Item>) {
         for done in flushes.drain(..) {
             let _: Result<(), ()> = done.send(());
         }
+    }
+    for _ in 0..LAST_TRIES {
+        if group.is_empty() {
+            return;
+        }
+        tokio::time::sleep(RETRY).await;
+        record(&store, &mut group).await;
+    }
+    if !group.is_empty() {
+        tracing::error!(lost = group.len(), "receipts could not be written before the end");
     }
 }
 

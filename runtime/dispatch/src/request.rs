@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use innkeeper_model::chat_request::{BodyError, ChatRequest, Content, ContentPart, Media, extract_blobs, restore_blobs};
+use innkeeper_model::chat_request::{
+    BodyError, ChatRequest, Content, ContentPart, Media, extract_blobs, restore_blobs,
+};
 
 use crate::scope::Scope;
 

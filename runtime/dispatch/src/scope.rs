@@ -24,6 +24,9 @@ use crate::children;
 use crate::dispatch::Dispatch;
 use crate::error::DispatchError;
 
+/// How long the work of a cancelled turn may go on.
+const OVERDUE: Duration = Duration::from_secs(4);
+
 /// What belongs to one turn.
 pub(crate) struct Scope {
     pub(crate) dispatch: Dispatch,
@@ -124,8 +127,9 @@ impl Scope {
         self.spawn(async move {
             let receipt = tokio::select! {
                 biased;
-                receipt = running => receipt,
+                // First, or a guest that finds nobody reading and gives up would look as if it had failed.
                 () = cut.cancelled() => cut_receipt(&call, export, started_at),
+                receipt = running => receipt,
             };
             receipts.record(receipt);
         });
@@ -182,7 +186,10 @@ fn cut_receipt(call: &CallHandle, export: &str, started_at: UnixNanos) -> Receip
 }
 
 /// Waits for a call's answer. Dropping the future ends the call.
-pub(crate) async fn answered(plugin: &Plugin, started: Started) -> Result<(Answer, DropGuard, u64), (DispatchError, u64)> {
+pub(crate) async fn answered(
+    plugin: &Plugin,
+    started: Started,
+) -> Result<(Answer, DropGuard, u64), (DispatchError, u64)> {
     let Started { delivery, cut, .. } = started;
     match delivery.await {
         Ok((Ok(answer), fuel)) => Ok((answer, cut, fuel)),
@@ -204,7 +211,9 @@ pub(crate) fn outcome_error(plugin: &Plugin, outcome: Outcome) -> Option<Dispatc
         }
         Outcome::Trapped { trap } => CallError::Trap(trap),
         Outcome::Cancelled => CallError::Cancelled,
-        Outcome::Invalid => CallError::Invalid("the answer ended without `finish` or `failed`, or held text that is not JSON".to_owned()),
+        Outcome::Invalid => CallError::Invalid(
+            "the answer ended without `finish` or `failed`, or held text that is not JSON".to_owned(),
+        ),
         Outcome::Rejected | Outcome::Failed | Outcome::Internal => CallError::Internal,
     };
     Some(DispatchError::call(&plugin.id, error))
@@ -213,29 +222,42 @@ pub(crate) fn outcome_error(plugin: &Plugin, outcome: Outcome) -> Option<Dispatc
 /// The turn's task: polls the work, its calls and their children until all have ended.
 ///
 /// `client` ends the turn as long as the work goes on; what goes on in the background after that is ended by limits alone, or by `turn.cancel`.
-pub(crate) async fn drive(scope: Arc<Scope>, mut inbox: Inbox, client: CancellationToken, work: impl Future<Output = ()>) {
+pub(crate) async fn drive(
+    scope: Arc<Scope>,
+    mut inbox: Inbox,
+    client: CancellationToken,
+    work: impl Future<Output = ()>,
+) {
     let mut running: FuturesUnordered<BoxFuture<'static, ()>> = FuturesUnordered::new();
-    let mut working = true;
-    tokio::pin!(work);
-    loop {
+    let cancel = scope.turn.cancel.clone();
+    // Work that is cancelled ends by itself, unless it waits for a client who neither reads nor goes.
+    let mut overdue = std::pin::pin!(async {
+        cancel.cancelled().await;
+        tokio::time::sleep(OVERDUE).await;
+    });
+    let mut work = Some(Box::pin(work));
+    while work.is_some() || !running.is_empty() || !inbox.requests.is_empty() || !inbox.tasks.is_empty() {
+        let working = work.is_some();
         // In this order: what was asked for is begun before anything is found to have ended.
         tokio::select! {
             biased;
             Some(request) = inbox.requests.recv() => running.push(Box::pin(children::serve(Arc::clone(&scope), request))),
             Some(task) = inbox.tasks.recv() => running.push(task),
-            () = &mut work, if working => working = false,
+            () = poll(&mut work), if working => work = None,
             Some(()) = running.next(), if !running.is_empty() => {}
-            () = client.cancelled(), if working && !scope.turn.cancel.is_cancelled() => scope.turn.cancel.cancel(),
-        }
-        if !working && running.is_empty() && inbox.requests.is_empty() && inbox.tasks.is_empty() {
-            break;
-        }
-        if scope.turn.cancel.is_cancelled() && working && running.is_empty() && inbox.tasks.is_empty() {
-            // Nothing that it could wait for is left; it gets a moment to say so.
-            if tokio::time::timeout(Duration::from_secs(5), &mut work).await.is_err() {
+            () = client.cancelled(), if working && !cancel.is_cancelled() => cancel.cancel(),
+            () = &mut overdue, if working => {
                 tracing::warn!(turn = scope.turn.id, "a cancelled turn did not end by itself");
+                work = None;
             }
-            working = false;
         }
+    }
+}
+
+/// Waits for the end of a future that is there.
+async fn poll(work: &mut Option<std::pin::Pin<Box<impl Future<Output = ()>>>>) {
+    match work {
+        Some(work) => work.as_mut().await,
+        None => std::future::pending().await,
     }
 }

@@ -67,7 +67,8 @@ impl Dispatch {
             toggles: Vec::new(),
         };
         let ask = Ask::Tool { name: turn.tool, arguments };
-        let (answer, call) = self.run(new, move |scope| one_call(scope, plugin, ask, turn.body_bytes)).await?;
+        let (answer, call) =
+            self.run(new, move |scope| one_call(scope, plugin, ask, turn.body_bytes)).await?;
         match answer {
             Answer::Tool(result) => Ok(ToolOutcome { result, call, turn: id }),
             _ => Err(DispatchError::Internal),
@@ -75,15 +76,26 @@ impl Dispatch {
     }
 
     /// Finds a tool and checks the arguments against its schema.
-    pub(crate) async fn tool(&self, plugin: &PluginId, tool: &str, arguments: &str) -> Result<Arc<Plugin>, DispatchError> {
+    pub(crate) async fn tool(
+        &self,
+        plugin: &PluginId,
+        tool: &str,
+        arguments: &str,
+    ) -> Result<Arc<Plugin>, DispatchError> {
         let found = self.registry().resolve(plugin)?;
         if !found.manifest.tools.iter().any(|known| known.name == tool) {
-            return Err(DispatchError::UnknownTool { plugin: plugin.clone(), tool: crate::error::shown(tool) });
+            return Err(DispatchError::UnknownTool {
+                plugin: plugin.clone(),
+                tool: crate::error::shown(tool),
+            });
         }
-        innkeeper_model::json::check(arguments).map_err(|error| DispatchError::InvalidArguments(error.to_string()))?;
-        let value: Value =
-            serde_json::from_str(arguments).map_err(|error| DispatchError::InvalidArguments(error.to_string()))?;
-        let wrong = |problem: innkeeper_registry::ArgumentError| DispatchError::InvalidArguments(crate::error::shown(&problem.to_string()));
+        innkeeper_model::json::check(arguments)
+            .map_err(|error| DispatchError::InvalidArguments(error.to_string()))?;
+        let value: Value = serde_json::from_str(arguments)
+            .map_err(|error| DispatchError::InvalidArguments(error.to_string()))?;
+        let wrong = |problem: innkeeper_registry::ArgumentError| {
+            DispatchError::InvalidArguments(crate::error::shown(&problem.to_string()))
+        };
         found.check_arguments(tool, &value).map_err(wrong)?;
         Ok(found)
     }
@@ -96,7 +108,11 @@ pub(crate) async fn one_call(
     ask: Ask,
     body_bytes: u64,
 ) -> Result<(Answer, String), DispatchError> {
-    let admitted = scope.dispatch.sandbox().admit(&[(plugin.id.clone(), Arc::clone(&plugin.limits))], scope.user()).await;
+    let admitted = scope
+        .dispatch
+        .sandbox()
+        .admit(&[(plugin.id.clone(), Arc::clone(&plugin.limits))], scope.user())
+        .await;
     let permit = admitted.map_err(|error| DispatchError::call(&plugin.id, error))?.into_iter().next();
     let budget = Budget::new(&plugin.limits, body_bytes);
     let started = scope.start(&plugin, None, budget, permit.ok_or(DispatchError::Internal)?, ask).await?;

@@ -60,6 +60,17 @@ impl From<StoreError> for Fault {
             StoreError::Quota(limit) => {
                 Self::Guest(Error::quota(limit, format!("`{limit}` of this storage is used up")))
             }
+            StoreError::UnknownShape(_) => {
+                tracing::warn!(%error, "a host call may not write shared tables");
+                Self::Guest(Error::unavailable("the server's shared tables are only read at present", Some(60_000)))
+            }
+            StoreError::SchemaMissing(_) => {
+                tracing::warn!(%error, "a host call needs what the database lacks");
+                Self::Guest(Error::unavailable(
+                    "the server's database lacks a table or column that this needs; the server's log names it",
+                    Some(60_000),
+                ))
+            }
             error if error.is_transient() => {
                 tracing::warn!(%error, "the database cannot serve a host call at present");
                 Self::Guest(Error::unavailable(

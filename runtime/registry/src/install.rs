@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use innkeeper_model::permission::{Grant, Risk};
+use innkeeper_model::manifest::Manifest;
+use innkeeper_model::permission::{Grants, Risk};
 use innkeeper_model::plugin::{InstalledPlugin, PluginSettings};
-use innkeeper_store::NewRevision;
+use innkeeper_store::{Decision, NewRevision};
 
 use crate::error::RegistryError;
 use crate::registry::{Fresh, Registry, finished};
@@ -53,47 +54,44 @@ impl Registry {
         let inner = &self.0;
         let id = new.manifest.id.clone();
         let mut book = inner.book.lock().await;
-        let known = inner.store.plugins().get(&id).await?;
-        let installed = inner.store.plugins().install(new).await?;
-        if let Err(error) = self.settle(&installed, known.is_none(), grant_requested).await {
-            if known.is_none() {
-                // Nobody has seen it yet; it may not stay behind half made.
-                if let Err(error) = inner.store.plugins().remove(&id).await {
-                    tracing::error!(plugin = %id, %error, "a plugin that could not be installed could not be removed; it is disabled");
-                }
-            }
-            return Err(error);
-        }
+        let manifest = Arc::clone(&fresh.manifest);
+        let digest = new.digest.clone();
+        let decide = move |before: Option<&InstalledPlugin>| {
+            let decision = decision(&manifest, before, grant_requested);
+            let same = |before: &InstalledPlugin| {
+                before.digest == digest && before.settings == decision.settings && before.grants == decision.grants
+            };
+            // The same bytes again change nothing, and end no call.
+            (!before.is_some_and(same)).then_some(decision)
+        };
+        let installed = inner.store.plugins().install_with(new, decide).await?;
         let loads = inner.refresh(&mut book, Some(fresh)).await?;
         drop(book);
         finished(loads).await;
         tracing::info!(plugin = %id, revision = installed.revision, "installed a plugin");
         self.show(&id).ok_or(RegistryError::NotFound(id))
     }
+}
 
-    /// Gives a revision what it may have from the start. A new plugin is enabled last.
-    async fn settle(
-        &self,
-        installed: &InstalledPlugin,
-        new: bool,
-        grant_requested: bool,
-    ) -> Result<(), RegistryError> {
-        let plugins = self.0.store.plugins();
-        let requested = &installed.manifest.permissions;
-        for &permission in installed.grants.0.keys() {
-            if !requested.iter().any(|request| request.name == permission) {
-                plugins.revoke_grant(&installed.id, permission).await?;
-            }
+/// What a revision may have from the start, given the plugin as it was. A new one is enabled.
+/// Of its grants those stay that the revision before asked for too: nobody has decided about the others.
+fn decision(manifest: &Manifest, before: Option<&InstalledPlugin>, grant_requested: bool) -> Decision {
+    let Some(before) = before else {
+        let settings = PluginSettings { enabled: true, ..PluginSettings::default() };
+        return Decision { settings, grants: granted(manifest, Grants::default(), grant_requested) };
+    };
+    let asked = |manifest: &Manifest, name| manifest.permissions.iter().any(|request| request.name == name);
+    let mut grants = before.grants.clone();
+    grants.0.retain(|&name, _| asked(manifest, name) && asked(&before.manifest, name));
+    Decision { settings: before.settings.clone(), grants: granted(manifest, grants, grant_requested) }
+}
+
+/// Adds what is asked for and acts on nobody.
+fn granted(manifest: &Manifest, mut grants: Grants, grant_requested: bool) -> Grants {
+    for request in manifest.permissions.iter().filter(|_| grant_requested) {
+        if request.name.risk() != Risk::People {
+            grants.0.entry(request.name).or_default();
         }
-        for request in requested.iter().filter(|_| grant_requested) {
-            if request.name.risk() != Risk::People && installed.grants.get(request.name).is_none() {
-                plugins.set_grant(&installed.id, request.name, &Grant::default()).await?;
-            }
-        }
-        if new {
-            let settings = PluginSettings { enabled: true, ..installed.settings.clone() };
-            plugins.set_settings(&installed.id, &settings).await?;
-        }
-        Ok(())
     }
+    grants
 }

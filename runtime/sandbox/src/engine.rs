@@ -36,7 +36,7 @@ const TABLES: u32 = 8;
 const KEEP_RESIDENT: usize = 2 << 20;
 
 /// Makes the engine, from a pool if the address space is there for one, else on demand.
-pub(crate) fn engine(options: &EngineOptions) -> wasmtime::Result<Engine> {
+pub fn engine(options: &EngineOptions) -> wasmtime::Result<Engine> {
     match Engine::new(config(options).allocation_strategy(pool(options))) {
         Ok(engine) => Ok(engine),
         Err(error) => {

@@ -18,6 +18,9 @@ mod sandbox;
 pub use admission::Permit;
 pub use compile::Compiler;
 pub use engine::{EngineOptions, FUEL_YIELD};
+/// For measuring beside bare wasmtime: the engine alone.
+#[doc(hidden)]
+pub use engine::engine as bare_engine;
 pub use error::{CallError, LoadError};
 pub use exports::{Answer, Ask, ModelList, PipeModel, Reply};
 pub use inspect::{InspectError, Inspection, inspect};

@@ -110,7 +110,12 @@ impl StoreError {
     pub fn is_transient(&self) -> bool {
         matches!(
             self,
-            Self::Busy(_) | Self::Timeout | Self::Unreachable { .. } | Self::Full | Self::ReadOnly(_)
+            Self::Busy(_)
+                | Self::Timeout
+                | Self::Unreachable { .. }
+                | Self::Full
+                | Self::ReadOnly(_)
+                | Self::UnknownShape(_)
         )
     }
 

@@ -17,6 +17,7 @@ use std::fmt;
 use sqlx::{MySqlPool, PgPool, SqlitePool};
 
 pub use self::budget::RowBudget;
+pub(crate) use self::db::Refusal;
 pub use self::db::{Db, bigint, json, json_or_null};
 pub use self::lease::Statement;
 pub use self::options::Options;

@@ -1,18 +1,23 @@
 //! Looks at shared tables that another program may have made and may change while this one runs.
 //!
 //! Shape decides, not the revision's name. A shape that is known is read and written. One of an unknown revision that has
-//! all needed columns is read, and writes to it are refused. What needs a column that is missing fails by itself, with
-//! the column's name. Our own tables do not depend on any of this.
+//! all needed columns is read, and writes to it are refused. What reads a column that is missing fails by itself, with
+//! the column's name, and nothing shared is written then. Our own tables do not depend on any of this.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use sea_query::{Alias, Expr, Func, Query, SelectStatement};
 
 use crate::error::StoreError;
-use crate::pool::{Backend, Db};
+use crate::pool::{Backend, Db, Refusal};
 
 /// Revisions of Open WebUI whose rows we know how to write: 0.12.4.
 pub const KNOWN_REVISIONS: &[&str] = &["0bd252b206fb"];
+
+/// How often `watch` looks, and how soon again after a statement met something that is not there.
+const PERIOD: Duration = Duration::from_secs(60);
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// More columns than any database has that we read; the answer is bounded all the same.
 const COLUMNS_MAX: u64 = 20_000;
@@ -113,8 +118,16 @@ impl Shape {
 
     /// Whether rows of shared tables may be written.
     pub fn is_known(&self) -> bool {
-        let known = self.revision.as_deref().is_some_and(|revision| KNOWN_REVISIONS.contains(&revision));
-        known && self.all_missing().is_empty()
+        self.refusal().is_none()
+    }
+
+    fn refusal(&self) -> Option<Refusal> {
+        let revision = self.revision.as_deref().unwrap_or("none");
+        if !KNOWN_REVISIONS.contains(&revision) {
+            return Some(Refusal::Unknown(revision.to_owned()));
+        }
+        let missing: Vec<String> = self.all_missing().iter().map(|column| format!("column `{column}`")).collect();
+        (!missing.is_empty()).then(|| Refusal::Lacking(missing.join(", ")))
     }
 }
 
@@ -125,11 +138,29 @@ impl Shape {
 /// What a statement can meet.
 pub async fn refresh(db: &Db) -> Result<Shape, StoreError> {
     let shape = look(db).await?;
-    db.refuse_shared_writes(match shape.is_known() {
-        true => None,
-        false => Some(shape.revision.clone().unwrap_or_else(|| "none".to_owned())),
-    });
+    if db.refuse_shared_writes(shape.refusal()) {
+        let (revision, missing) = (shape.revision.as_deref().unwrap_or("none"), shape.all_missing().join(", "));
+        if shape.is_known() {
+            tracing::info!(revision, "shared tables can be written again");
+        } else {
+            tracing::warn!(revision, missing, "shared tables are not as this program knows them; they are only read");
+        }
+    }
     Ok(shape)
+}
+
+/// Looks every minute, and soon after a statement met a table or column that is not there. Never ends.
+pub async fn watch(db: &Db) {
+    loop {
+        tokio::time::sleep(PAUSE).await;
+        tokio::select! {
+            () = tokio::time::sleep(PERIOD) => {}
+            () = db.schema_missing() => {}
+        }
+        if let Err(error) = refresh(db).await {
+            tracing::warn!(%error, "the shape of shared tables cannot be looked at; it counts as before");
+        }
+    }
 }
 
 /// Looks at the tables. Changes nothing.

@@ -15,8 +15,10 @@ use crate::files::Files;
 use crate::invocations::{Invocations, Numbers};
 use crate::kv::Kv;
 use crate::memories::Memories;
+use crate::error::StoreError;
 use crate::plugins::Plugins;
 use crate::pool::{Backend, Db, Pool, RowBudget};
+use crate::shape::{self, Shape};
 use crate::share::Shares;
 use crate::storage::FileStorage;
 use crate::users::Users;
@@ -66,6 +68,19 @@ impl Store {
     /// Statements sent so far by this store and its clones; BEGIN, COMMIT and ROLLBACK are not counted.
     pub fn statements(&self) -> u64 {
         self.db.statements()
+    }
+
+    /// Looks whether shared tables are as this program knows them; where they are not, they are only read from now on.
+    ///
+    /// # Errors
+    /// What a statement can meet.
+    pub async fn refresh_shape(&self) -> Result<Shape, StoreError> {
+        shape::refresh(&self.db).await
+    }
+
+    /// Does so every minute, and soon after a statement met a table or column that is not there. Never ends.
+    pub async fn watch_shape(&self) {
+        shape::watch(&self.db).await;
     }
 
     /// The pool.

@@ -12,7 +12,7 @@ use uuid::Uuid;
 use crate::authority::{KnownRead, or_nothing};
 use crate::error::StoreError;
 use crate::names::{can_name, clean};
-use crate::pool::{Row, Tx, bigint, json, known};
+use crate::pool::{Backend, Row, Tx, bigint, json, known};
 use crate::search::contains;
 use crate::store::Store;
 use crate::{authority, counter, cursor, transaction};
@@ -115,7 +115,12 @@ impl Users {
             return Ok(None);
         }
         let mut select = select();
-        select.and_where(Expr::expr(Func::lower(Expr::col(("user", "email")))).eq(email.to_lowercase()));
+        // What the unique key of the address is on, so that it is found by that.
+        let folded = match self.store.backend() {
+            Backend::MySql => Expr::col(("user", "email_lower")),
+            Backend::Sqlite | Backend::Postgres => Func::lower(Expr::col(("user", "email"))).into(),
+        };
+        select.and_where(folded.eq(email.to_lowercase()));
         self.store.db().fetch_optional(&mut select, read).await
     }
 

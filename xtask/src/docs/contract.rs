@@ -1,12 +1,14 @@
 //! The page about the contract: every interface, function and type, with its comment, from the WIT files themselves.
 
+#![expect(clippy::indexing_slicing, reason = "an id that a contract gave leads into that contract")]
+
 use std::fmt::Write as _;
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
 use wit_parser::{
-    Docs, Function, FunctionKind, Handle, Interface, InterfaceId, Resolve, Type, TypeDefKind, TypeId, TypeOwner,
-    WorldId, WorldItem,
+    Docs, Function, FunctionKind, Handle, Interface, InterfaceId, Resolve, Type, TypeDefKind, TypeId,
+    TypeOwner, WorldId, WorldItem,
 };
 
 /// The package that guests import and export.
@@ -44,9 +46,17 @@ impl Contract {
         }
         page.push_str("- [Worlds](#worlds)\n");
         for (title, about, ids) in [
-            ("Exports", "What a plugin gives. Every plugin exports `plugin` and at least one of the others.", &exports),
+            (
+                "Exports",
+                "What a plugin gives. Every plugin exports `plugin` and at least one of the others.",
+                &exports,
+            ),
             ("Imports", "What a plugin may call.", &imports),
-            ("Types", "Records and variants of the package `innkeeper:types`, shared by everything above.", &types),
+            (
+                "Types",
+                "Records and variants of the package `innkeeper:types`, shared by everything above.",
+                &types,
+            ),
         ] {
             let _ = write!(page, "\n## {title}\n\n{about}\n");
             for &id in ids {
@@ -66,7 +76,8 @@ impl Contract {
     fn interfaces(&self, world: WorldId, exported: bool) -> Vec<InterfaceId> {
         let world = &self.resolve.worlds[world];
         let items = if exported { &world.exports } else { &world.imports };
-        let interface = |item: &WorldItem| if let WorldItem::Interface { id, .. } = item { Some(*id) } else { None };
+        let interface =
+            |item: &WorldItem| if let WorldItem::Interface { id, .. } = item { Some(*id) } else { None };
         items.values().filter_map(interface).filter(|&id| self.package(id) == PLUGIN).collect()
     }
 
@@ -197,7 +208,8 @@ impl Contract {
 
     fn kind(&self, kind: &TypeDefKind) -> String {
         let of = |name: &str, ty: &Type| format!("{name}&lt;{}&gt;", self.ty(ty));
-        let maybe = |name: &str, ty: &Option<Type>| ty.as_ref().map_or_else(|| name.to_owned(), |ty| of(name, ty));
+        let maybe =
+            |name: &str, ty: &Option<Type>| ty.as_ref().map_or_else(|| name.to_owned(), |ty| of(name, ty));
         match kind {
             TypeDefKind::Option(ty) => of("option", ty),
             TypeDefKind::List(ty) => of("list", ty),
@@ -226,10 +238,13 @@ impl Contract {
 
     fn worlds(&self, page: &mut String) {
         page.push_str("\n<a id=\"worlds\"></a>\n## Worlds\n\n");
-        page.push_str("Bundles for authors; the host looks at what a component exports, not at a world's name.\n\n");
+        page.push_str(
+            "Bundles for authors; the host looks at what a component exports, not at a world's name.\n\n",
+        );
         page.push_str("| world | exports | |\n|---|---|---|\n");
         for (id, world) in self.resolve.worlds.iter() {
-            let exports: Vec<String> = self.interfaces(id, true).into_iter().map(|id| self.interface_link(id)).collect();
+            let exports: Vec<String> =
+                self.interfaces(id, true).into_iter().map(|id| self.interface_link(id)).collect();
             let about = world.docs.contents.as_deref().unwrap_or_default().trim().replace('\n', " ");
             let _ = writeln!(page, "| `{}` | {} | {about} |", world.name, exports.join(", "));
         }
@@ -250,7 +265,9 @@ fn own_types<'a>(
 fn defined(resolve: &Resolve, id: TypeId) -> TypeId {
     let definition = &resolve.types[id];
     match definition.kind {
-        TypeDefKind::Type(Type::Id(other)) if resolve.types[other].owner != definition.owner => defined(resolve, other),
+        TypeDefKind::Type(Type::Id(other)) if resolve.types[other].owner != definition.owner => {
+            defined(resolve, other)
+        }
         _ => id,
     }
 }

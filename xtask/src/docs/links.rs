@@ -1,4 +1,5 @@
 //! Links between documents: each relative one must lead to a file that is there, and to an anchor in it.
+//! A path of this repository in a code span must be there as well.
 //!
 //! Addresses of other sites are not asked.
 
@@ -9,19 +10,34 @@ use std::path::{Component, Path, PathBuf};
 use anyhow::{Context as _, Result};
 
 /// Documents at the root, and folders whose documents are looked at as well.
-const FILES: &[&str] =
-    &["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "STYLE.md", "CHANGELOG.md", "wit/README.md", "migrations/README.md"];
+const FILES: &[&str] = &[
+    "README.md",
+    "ARCHITECTURE.md",
+    "CONTRIBUTING.md",
+    "STYLE.md",
+    "CHANGELOG.md",
+    "wit/README.md",
+    "migrations/README.md",
+];
 const FOLDERS: &[&str] = &["docs", "docs/decisions"];
+
+/// What a path of this repository begins with.
+const TREES: &[&str] =
+    &["docs/", "guest-sdk/", "migrations/", "runtime/", "sample-plugins/", "wit/", "xtask/", ".ci/"];
 
 /// Every link that leads nowhere, as `file:line: …`.
 pub(super) fn broken(root: &Path) -> Result<Vec<String>> {
     let mut documents = HashMap::new();
     for path in listed(root)? {
-        let text = fs::read_to_string(root.join(&path)).with_context(|| format!("cannot read `{}`", path.display()))?;
+        let text = fs::read_to_string(root.join(&path))
+            .with_context(|| format!("cannot read `{}`", path.display()))?;
         documents.insert(path, text);
     }
     let mut problems = Vec::new();
     for (path, text) in &documents {
+        for (line, named) in paths(text).filter(|(_, named)| !root.join(named).exists()) {
+            problems.push(format!("{}:{line}: there is no `{named}`", path.display()));
+        }
         for (line, target) in links(text) {
             let (file, anchor) = target.split_once('#').unwrap_or((target, ""));
             let folder = path.parent().unwrap_or(Path::new(""));
@@ -53,21 +69,34 @@ fn listed(root: &Path) -> Result<Vec<PathBuf>> {
     Ok(paths)
 }
 
+/// Lines of a Markdown text, from 1, without blocks of code.
+fn prose(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    let mut in_code = false;
+    text.lines().enumerate().filter_map(move |(index, line)| {
+        let fence = line.trim_start().starts_with("```");
+        in_code ^= fence;
+        (!in_code && !fence).then_some((index + 1, line))
+    })
+}
+
+/// Paths in code spans that begin with a folder of this repository, each with its line; patterns are none.
+fn paths(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    let is_path = |span: &&str| {
+        TREES.iter().any(|tree| span.starts_with(tree)) && !span.contains(['<', '*', '{', '$', ' ', '…'])
+    };
+    prose(text).flat_map(move |(line, content)| {
+        content.split('`').skip(1).step_by(2).filter(is_path).map(move |span| (line, span))
+    })
+}
+
 /// Targets of the relative links in a Markdown text, each with its line; what stands in a block of code is no link.
 fn links(text: &str) -> Vec<(usize, &str)> {
     let mut found = Vec::new();
-    let mut in_code = false;
-    for (index, line) in text.lines().enumerate() {
-        if line.trim_start().starts_with("```") {
-            in_code = !in_code;
-        }
-        if in_code {
-            continue;
-        }
+    for (number, line) in prose(text) {
         let markdown = line.split("](").skip(1).filter_map(|rest| Some(rest.split_once(')')?.0));
         let html = line.split("href=\"").skip(1).filter_map(|rest| Some(rest.split_once('"')?.0));
         let relative = markdown.chain(html).filter(|target| !target.contains(':'));
-        found.extend(relative.map(|target| (index + 1, target)));
+        found.extend(relative.map(|target| (number, target)));
     }
     found
 }
@@ -102,13 +131,20 @@ fn plain(path: &Path) -> PathBuf {
 
 #[cfg(test)]
 mod tests {
-    use super::{has_anchor, links, plain, slug};
+    use super::{has_anchor, links, paths, plain, slug};
     use std::path::{Path, PathBuf};
 
     #[test]
     fn relative_links_are_found_and_others_are_not() {
-        let text = "see [a](b.md#c) and <a href=\"#d\">d</a>\n```\n[x](y.md)\n```\n[z](https://example.org/)\n";
+        let text =
+            "see [a](b.md#c) and <a href=\"#d\">d</a>\n```\n[x](y.md)\n```\n[z](https://example.org/)\n";
         assert_eq!(links(text), [(1, "b.md#c"), (1, "#d")]);
+    }
+
+    #[test]
+    fn paths_of_this_repository_are_found_and_patterns_are_not() {
+        let text = "`runtime/a.rs` and `wit/<x>.wit`, `a/b`\n```\n`docs/x`\n```\n`docs/y`\n";
+        assert_eq!(paths(text).collect::<Vec<_>>(), [(1, "runtime/a.rs"), (5, "docs/y")]);
     }
 
     #[test]

@@ -49,7 +49,12 @@ const EVENTS: &[&str] = &[
 pub(super) fn all(root: &Path) -> Result<Vec<(&'static str, String)>> {
     let source = fs::read_to_string(root.join(LIMITS)).with_context(|| format!("cannot read `{LIMITS}`"))?;
     let config = READABLE.iter().map(|key| format!("- `{key}`")).collect::<Vec<_>>().join("\n");
-    Ok(vec![("permissions", permissions()), ("limits", limits(&source)?), ("events", events()), ("config", config)])
+    Ok(vec![
+        ("permissions", permissions()),
+        ("limits", limits(&source)?),
+        ("events", events()),
+        ("config", config),
+    ])
 }
 
 fn permissions() -> String {
@@ -81,14 +86,17 @@ fn comment(source: &str, info: &LimitInfo) -> Result<String> {
     let lines: Vec<&str> = source.lines().collect();
     let at = lines.iter().position(|line| line.contains(&key));
     let at = at.with_context(|| format!("`{LIMITS}` has no line for the limit `{}`", info.name))?;
-    let above = lines.get(..at).unwrap_or_default().iter().rev().map_while(|line| line.trim().strip_prefix("///"));
+    let above =
+        lines.get(..at).unwrap_or_default().iter().rev().map_while(|line| line.trim().strip_prefix("///"));
     let mut comment: Vec<&str> = above.map(str::trim).collect();
     comment.reverse();
     Ok(comment.join(" "))
 }
 
 fn events() -> String {
-    let mut table = String::from("| type on the wire | `events.emit` | `events.call` | kept in the message |\n|---|---|---|---|\n");
+    let mut table = String::from(
+        "| type on the wire | `events.emit` | `events.call` | kept in the message |\n|---|---|---|---|\n",
+    );
     for kind in EVENTS {
         let kept = if event::is_persisted(kind) { "yes" } else { "" };
         let _ = writeln!(

@@ -28,8 +28,9 @@ fn help_says_what_there_is() {
     ];
     let mut all = String::new();
     for command in commands {
-        let help = program.run(&[command, &["--help"]].concat()).expect(0).out;
-        all.push_str(&format!("$ innkeeper {}\n{help}\n", [command, ["--help"].as_slice()].concat().join(" ")));
+        let arguments = [*command, &["--help"]].concat();
+        let help = program.run(&arguments).expect(0).out;
+        all.push_str(&format!("$ innkeeper {}\n{help}\n", arguments.join(" ")));
     }
     insta::assert_snapshot!("help", all);
 }

@@ -34,13 +34,19 @@ fn inner(answer: &Value) -> Value {
 }
 
 async fn small() -> World {
-    world().plugin(plugin("probe").grant(ASKS)).plugin(plugin("calculator")).plugin(plugin("echo")).build().await
+    world()
+        .plugin(plugin("probe").grant(ASKS))
+        .plugin(plugin("calculator"))
+        .plugin(plugin("echo"))
+        .build()
+        .await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_tool_calls_a_tool_and_the_receipts_show_the_chain() {
     let world = small().await;
-    let turn = world.tool_turn("probe", "call", json!({ "import": "toolbox.call", "args": calculate("6 * 7") }));
+    let turn =
+        world.tool_turn("probe", "call", json!({ "import": "toolbox.call", "args": calculate("6 * 7") }));
     let outcome = world.dispatch.call_tool(turn).await.unwrap();
     let caller = world.receipt(&outcome.call).await;
     let filter = innkeeper_store::ReceiptFilter { turn: Some(outcome.turn.clone()), ..Default::default() };
@@ -72,7 +78,10 @@ async fn a_tool_is_called_from_every_place() {
         let said = world.chat(world.turn("probe.one", &order(place, "toolbox.call", args.clone()))).await;
         let receipts = world.receipts(&said.end.receipts).await;
         let child = receipts.iter().find(|receipt| receipt.plugin == id("calculator"));
-        assert!(child.is_some_and(|child| child.parent.is_some() && child.outcome.as_str() == "ok"), "{place}: {receipts:?}");
+        assert!(
+            child.is_some_and(|child| child.parent.is_some() && child.outcome.as_str() == "ok"),
+            "{place}: {receipts:?}"
+        );
     }
     world.assert_idle().await;
 }
@@ -101,7 +110,11 @@ async fn a_tool_is_called_in_the_background_after_the_end_of_the_turn() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_pipe_forwards_to_another_pipe_streamed_and_whole() {
-    let world = world().plugin(plugin("forward").grant(ASKS).valves(json!({"models": ["echo"]}))).plugin(plugin("echo")).build().await;
+    let world = world()
+        .plugin(plugin("forward").grant(ASKS).valves(json!({"models": ["echo"]})))
+        .plugin(plugin("echo"))
+        .build()
+        .await;
     let streamed = world.chat(world.turn("forward.echo", "one two three")).await;
     assert_eq!(streamed.texts(), ["one ", "two ", "three"]);
     assert_eq!(world.trail(&streamed).await, ["forward pipe.run", "echo pipe.run"]);
@@ -113,9 +126,16 @@ async fn a_pipe_forwards_to_another_pipe_streamed_and_whole() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn pipes_that_list_the_models_of_others_do_not_go_round_in_circles() {
-    let forward = |name| plugin("forward").named(name).grant(ASKS).valves(json!({"models": ["echo", "a.echo", "b.echo", "a.b.echo"]}));
+    let forward = |name| {
+        plugin("forward")
+            .named(name)
+            .grant(ASKS)
+            .valves(json!({"models": ["echo", "a.echo", "b.echo", "a.b.echo"]}))
+    };
     let world = world().plugin(forward("a")).plugin(forward("b")).plugin(plugin("echo")).build().await;
-    let models = tokio::time::timeout(Duration::from_secs(10), world.dispatch.models(&world.principal())).await.unwrap();
+    let models = tokio::time::timeout(Duration::from_secs(10), world.dispatch.models(&world.principal()))
+        .await
+        .unwrap();
     let ids: Vec<_> = models.iter().map(|model| model.id.as_str()).collect();
     assert!(ids.contains(&"a.echo") && ids.contains(&"b.echo") && ids.contains(&"echo"), "{ids:?}");
     world.dispatch.receipts().flush().await;
@@ -133,7 +153,9 @@ async fn a_filter_asks_a_model_and_shows_what_it_said() {
         .build()
         .await;
     for import in ["completions.complete", "completions.stream"] {
-        let said = world.chat(world.whole_turn("echo", &order("stream", import, completion("echo", "from the filter")))).await;
+        let said = world
+            .chat(world.whole_turn("echo", &order("stream", import, completion("echo", "from the filter"))))
+            .await;
         assert!(said.text().contains("filter"), "{import}: {said:?}");
         assert!(!said.text().contains("\"error\""), "{import}: {said:?}");
     }
@@ -177,7 +199,10 @@ async fn a_child_has_what_is_left_of_its_callers_budget() {
     assert!(receipts[0].delivered.fuel <= 30_000_000, "{receipts:?}");
     assert_eq!(receipts[0].outcome.as_str(), "limit-exceeded");
     let waited = world.tool("probe", "call", json!({ "import": "toolbox.call", "args": call("wait") })).await;
-    assert!(format!("{waited:?}").contains("waiting") || format!("{waited:?}").contains("timeout"), "{waited:?}");
+    assert!(
+        format!("{waited:?}").contains("waiting") || format!("{waited:?}").contains("timeout"),
+        "{waited:?}"
+    );
     assert!(begun.elapsed().as_secs() < 15);
     world.assert_idle().await;
 }
@@ -209,7 +234,11 @@ async fn a_caller_learns_how_its_child_ended() {
         ("toolbox.call", tool("calculator", "calculate", json!({"expression": 1})), "invalid"),
         ("toolbox.call", tool("echo", "x", json!({})), "invalid"),
         ("completions.complete", completion("nobody", "hi"), "invalid"),
-        ("completions.complete", json!({ "request": {"model": "echo", "messages": [], "tools": [], "params": "{}"} }), "rejected"),
+        (
+            "completions.complete",
+            json!({ "request": {"model": "echo", "messages": [], "tools": [], "params": "{}"} }),
+            "rejected",
+        ),
         ("completions.complete", completion("misbehave", "feed:trap"), "failed"),
         ("completions.complete", completion("misbehave", "run:panic"), "failed"),
         ("completions.embed", json!({ "model": "echo", "texts": ["a"] }), "invalid"),
@@ -252,7 +281,11 @@ async fn dropping_a_call_drops_its_child_and_leaves_both_receipts() {
     world.assert_idle().await;
     for plugin in ["probe", "misbehave"] {
         let receipts = all_of(&world, plugin).await;
-        assert_eq!(receipts.iter().map(|receipt| receipt.outcome.as_str()).collect::<Vec<_>>(), ["cancelled"], "{plugin}");
+        assert_eq!(
+            receipts.iter().map(|receipt| receipt.outcome.as_str()).collect::<Vec<_>>(),
+            ["cancelled"],
+            "{plugin}"
+        );
     }
 }
 
@@ -277,10 +310,12 @@ async fn a_guard_watches_over_completions_that_plugins_make() {
         .build()
         .await;
     for import in ["completions.complete", "completions.stream"] {
-        let answer = world.probe(import, completion("echo", "write to ann@example.org today")).await.to_string();
+        let answer =
+            world.probe(import, completion("echo", "write to ann@example.org today")).await.to_string();
         assert!(answer.contains("[e-mail]") || answer.contains("[e-"), "{answer}");
         assert!(!answer.contains("ann@"), "{answer}");
     }
+    world.assert_idle().await;
     assert_eq!(all_of(&world, "redaction").await.len(), 2);
     assert!(all_of(&world, "redaction").await.iter().all(|receipt| receipt.parent.is_some()));
     // It is no guard, so it is asked in turns of people alone.
@@ -291,13 +326,27 @@ async fn a_guard_watches_over_completions_that_plugins_make() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn guards_that_ask_models_themselves_are_nested_too() {
     let guard = |name| {
-        plugin("probe").named(name).grant(ASKS).filter(|filter| (filter.toggle, filter.guard) = (false, true)).global()
+        plugin("probe")
+            .named(name)
+            .grant(ASKS)
+            .filter(|filter| (filter.toggle, filter.guard) = (false, true))
+            .global()
     };
-    let world = world().plugin(guard("one")).plugin(guard("two")).plugin(plugin("probe").grant(ASKS)).plugin(plugin("echo")).build().await;
+    let world = world()
+        .plugin(guard("one"))
+        .plugin(guard("two"))
+        .plugin(plugin("probe").grant(ASKS))
+        .plugin(plugin("echo"))
+        .build()
+        .await;
     // Each guard's own request has this text again, and so passes the other guard.
     let text = order("inlet", "completions.complete", completion("echo", "end"));
     let text = order("inlet", "completions.complete", completion("echo", &text));
-    let answer = tokio::time::timeout(Duration::from_secs(20), world.probe("completions.complete", completion("echo", &text))).await;
+    let answer = tokio::time::timeout(
+        Duration::from_secs(20),
+        world.probe("completions.complete", completion("echo", &text)),
+    )
+    .await;
     assert!(answer.is_ok());
     world.assert_idle().await;
 }

@@ -13,7 +13,8 @@ use crate::world::{completion, id, order, plugin, world};
 /// What has arrived so far.
 pub(crate) async fn arrived(subscription: &mut Subscription) -> Vec<Delivery> {
     let mut deliveries = Vec::new();
-    while let Ok(Some(delivery)) = tokio::time::timeout(Duration::from_millis(50), subscription.next()).await {
+    while let Ok(Some(delivery)) = tokio::time::timeout(Duration::from_millis(50), subscription.next()).await
+    {
         deliveries.push(delivery);
     }
     deliveries
@@ -38,7 +39,12 @@ async fn events_reach_that_persons_subscribers_in_order_and_nobody_else() {
     for subscription in &mut ada {
         let deliveries = arrived(subscription).await;
         assert_eq!(numbers(deliveries.iter().map(|delivery| &delivery.event).collect()), expected);
-        assert!(deliveries.iter().zip(1..).all(|(delivery, number)| delivery.sequence == number && delivery.ask.is_none()));
+        assert!(
+            deliveries
+                .iter()
+                .zip(1..)
+                .all(|(delivery, number)| delivery.sequence == number && delivery.ask.is_none())
+        );
     }
     assert_eq!(arrived(&mut bob).await, []);
     world.assert_idle().await;
@@ -62,7 +68,10 @@ async fn a_subscriber_that_is_too_far_behind_is_cut_and_the_others_are_not() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn script_and_html_are_refused_without_permissions_of_their_own() {
-    let world = world().plugin(plugin("misbehave").grant(&[Permission::EventsEmit, Permission::EventsCall])).build().await;
+    let world = world()
+        .plugin(plugin("misbehave").grant(&[Permission::EventsEmit, Permission::EventsCall]))
+        .build()
+        .await;
     let mut ada = world.dispatch.hub().subscribe(&world.ada);
     let said = world.chat(world.whole_turn("misbehave", "forbidden-events")).await;
     let text = said.text();
@@ -84,7 +93,12 @@ async fn a_raw_frame_with_an_event_needs_the_same_permissions() {
     let script = json!({ "type": "execute", "data": {"code": "alert(1)"} });
     let html = json!({ "type": "embeds", "data": {"embeds": ["<b>"]} });
     let shown = json!({ "type": "status", "data": {"description": "working"} });
-    let frames = vec![raw(script.clone()), raw(html), raw(shown), json!({ "choices": [{"delta": {"content": "text"}}], "event": script }).to_string()];
+    let frames = vec![
+        raw(script.clone()),
+        raw(html),
+        raw(shown),
+        json!({ "choices": [{"delta": {"content": "text"}}], "event": script }).to_string(),
+    ];
     let upstream = crate::upstream::Upstream::start().await;
     upstream.say(frames);
     let world = world()
@@ -134,18 +148,28 @@ async fn a_grant_for_other_types_lets_through_those_that_it_lists() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn events_of_every_place_become_frames_of_the_turn() {
     let world = world()
-        .plugin(plugin("probe").grant(&[Permission::EventsEmit, Permission::Completions]).filter(|filter| filter.toggle = false).global())
+        .plugin(
+            plugin("probe")
+                .grant(&[Permission::EventsEmit, Permission::Completions])
+                .filter(|filter| filter.toggle = false)
+                .global(),
+        )
         .plugin(plugin("probe").named("two").grant(&[Permission::EventsEmit]))
         .build()
         .await;
     for place in ["run", "feed", "inlet", "request", "stream", "outlet"] {
         let said = world.chat(world.turn("probe.one", &order(place, "events.emit", status(place)))).await;
         let shown = said.events();
-        assert!(shown.iter().any(|event| event.kind == "status" && event.data["description"] == place), "{place}: {said:?}");
+        assert!(
+            shown.iter().any(|event| event.kind == "status" && event.data["description"] == place),
+            "{place}: {said:?}"
+        );
     }
     // Of a pipe that a pipe asked.
     let inner = order("run", "events.emit", status("inner"));
-    let said = world.chat(world.turn("probe.one", &order("run", "completions.complete", completion("two.one", &inner)))).await;
+    let said = world
+        .chat(world.turn("probe.one", &order("run", "completions.complete", completion("two.one", &inner))))
+        .await;
     assert_eq!(said.events().len(), 1, "{said:?}");
     world.assert_idle().await;
 }

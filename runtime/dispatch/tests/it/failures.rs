@@ -1,1 +1,128 @@
-//! To be written.
+//! Hundreds of turns that go wrong, in a row and side by side.
+
+use std::time::Duration;
+
+use futures::StreamExt;
+use innkeeper_model::Permission;
+use serde_json::json;
+
+use crate::world::{plugin, world};
+
+const TURNS: usize = 400;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn hundreds_of_misbehaving_turns_leave_it_healthy() {
+    let limits = [
+        ("fuel", 3_000_000),
+        ("active", 300),
+        ("waiting", 300),
+        ("hook", 200),
+        ("background", 100),
+        ("background-fuel", 2_000_000),
+    ];
+    let misbehave =
+        limits.iter().fold(plugin("misbehave"), |plugin, (name, value)| plugin.limit(name, *value));
+    let world = world()
+        .connections(2)
+        .plugin(misbehave.global().grant(&[
+            Permission::Kv,
+            Permission::EventsEmit,
+            Permission::EventsCall,
+            Permission::Toolbox,
+            Permission::FilesWrite,
+        ]))
+        .plugin(plugin("echo"))
+        .plugin(plugin("nothing").filter(|filter| filter.toggle = false).global())
+        .build()
+        .await;
+    let hows = [
+        "loop",
+        "recurse",
+        "trap",
+        "panic",
+        "exit",
+        "allocate 200",
+        "flood 100000",
+        "flood-at-once 40",
+        "huge-error 1",
+        "open-streams 50",
+        "sleep 5",
+        "wait",
+        "logs 5",
+        "background-loop",
+        "background-calls",
+        "background-allocate",
+        "drop-calls 5",
+        "many-events 3",
+        "nest",
+        "invalid-json",
+        "forbidden-events",
+        "reach-out",
+        "nothing",
+    ];
+    let places = ["run:", "feed:", "inlet:", "request:", "chunk:", "outlet:"];
+    let turns = (0..TURNS).map(|number| {
+        let world = &world;
+        async move {
+            let (how, place) = (hows[number % hows.len()], places[(number / hows.len()) % places.len()]);
+            let in_pipe = matches!(place, "run:" | "feed:");
+            let mut turn = world.turn(if in_pipe { "misbehave" } else { "echo" }, &format!("{place}{how}"));
+            turn.filter_ids = vec!["misbehave".to_owned()];
+            if number % 7 == 0 {
+                // A client that leaves at some time or other.
+                let handle = world.dispatch.chat(turn).await;
+                tokio::time::sleep(Duration::from_millis(number as u64 % 40)).await;
+                drop(handle);
+                return;
+            }
+            let said = tokio::time::timeout(Duration::from_secs(20), world.chat(turn)).await;
+            let said = said.unwrap_or_else(|_| panic!("{place}{how} does not end"));
+            if let Some(error) = said.end.error {
+                assert_ne!(error.code(), "internal_error", "{place}{how}: {error:?}");
+                assert!(!error.to_string().contains(['\n', '\u{1b}']), "{error:?}");
+            }
+        }
+    });
+    futures::stream::iter(turns).buffer_unordered(4).for_each(|()| async {}).await;
+    world.assert_idle().await;
+    assert_eq!(world.chat(world.turn("echo", "still here")).await.text(), "still here");
+    world.assert_idle().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn turns_that_find_no_instance_are_told_when_to_come_back() {
+    let world = world()
+        .instances(4)
+        .plugin(plugin("misbehave"))
+        .plugin(plugin("echo").limit("calls-per-plugin", 1))
+        .build()
+        .await;
+    let sleeps = || async { world.dispatch.chat(world.turn("echo", "hi")).await };
+    let first = sleeps().await.unwrap();
+    let said = crate::world::read(first).await;
+    assert_eq!(said.end.error, None);
+    let handles: Vec<_> =
+        futures::future::join_all((0..3).map(|_| world.dispatch.chat(world.turn("misbehave", "feed:wait"))))
+            .await;
+    let many: Vec<_> = (0..4).map(|_| world.chat(world.turn("echo", "a b c d"))).collect();
+    let blocked = futures::future::join_all(many);
+    let blocked = tokio::time::timeout(Duration::from_millis(500), blocked).await;
+    assert!(blocked.is_err(), "all slots are taken, so turns wait in the queue");
+    drop(handles);
+    world.assert_idle().await;
+    assert_eq!(world.chat(world.turn("echo", "hi")).await.text(), "hi");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn html_in_a_tools_result_needs_its_permission() {
+    let world = world().plugin(plugin("probe").grant(&[Permission::EventsEmit])).build().await;
+    let html = json!({ "event": {"Embeds": {"items": ["<b>x</b>"], "replace": false}} });
+    assert_eq!(world.probe("events.emit", html.clone()).await["error"]["code"], "denied");
+    world
+        .registry
+        .grant(&crate::world::id("probe"), Permission::EventsHtml, Default::default())
+        .await
+        .unwrap();
+    assert!(world.probe("events.emit", html).await.get("ok").is_some());
+    world.assert_idle().await;
+}

@@ -1,12 +1,18 @@
 //! Turns from end to end: guests from files, a database, people who read events and answer questions.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "a test may panic")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test may panic"
+)]
 
 mod calls;
 mod clients;
 mod events;
 mod failures;
-mod questions;
 mod provider;
+mod questions;
 mod receipts;
 mod samples;
 mod stored;

@@ -1,1 +1,204 @@
-//! To be written.
+//! Models of an upstream provider.
+
+use std::io::Write;
+use std::sync::{Arc, Mutex};
+
+use innkeeper_dispatch::DispatchError;
+use innkeeper_model::Permission;
+use innkeeper_model::chunk::Chunk;
+use serde_json::json;
+
+use crate::upstream::{Answer, KEY, Upstream, delta};
+use crate::world::{World, completion, plugin, world};
+
+async fn with(upstream: &Upstream) -> World {
+    world()
+        .provider(upstream.config())
+        .plugin(plugin("forward").grant(&[Permission::Completions]))
+        .build()
+        .await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn its_models_are_listed_and_forwarded() {
+    let upstream = Upstream::start().await;
+    let world = with(&upstream).await;
+    let models = world.dispatch.models(&world.principal()).await;
+    let ids: Vec<_> = models.iter().map(|model| (model.id.as_str(), model.owned_by.as_str())).collect();
+    assert_eq!(
+        ids,
+        [
+            ("forward.gpt-fake", "forward"),
+            ("forward.gpt.other", "forward"),
+            ("gpt-fake", "fake"),
+            ("gpt.other", "fake")
+        ]
+    );
+    assert_eq!(upstream.keys(), [format!("Bearer {KEY}")], "the list is kept, and asked for with the key");
+    world.assert_idle().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn it_answers_streamed_and_whole_itself_and_through_a_pipe() {
+    let upstream = Upstream::start().await;
+    let world = with(&upstream).await;
+    for model in ["gpt-fake", "forward.gpt-fake"] {
+        let streamed = world.chat(world.turn(model, "one two three")).await;
+        assert_eq!(streamed.text(), "one two three");
+        assert_eq!(streamed.chunks.len(), 4, "{model}: {streamed:?}");
+        let whole = world.chat(world.whole_turn(model, "one two")).await;
+        assert_eq!(whole.text(), "one two");
+        let finish = whole
+            .chunks
+            .iter()
+            .find_map(|chunk| if let Chunk::Finish { usage, .. } = chunk { usage.clone() } else { None });
+        assert!(finish.is_some(), "{model}: {whole:?}");
+    }
+    let asked = upstream.asked();
+    assert_eq!(asked.iter().map(|body| body["model"].as_str().unwrap()).collect::<Vec<_>>(), ["gpt-fake"; 4]);
+    assert!(upstream.keys().iter().all(|key| *key == format!("Bearer {KEY}")));
+    world.assert_idle().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_body_reaches_it_as_the_client_sent_it() {
+    let upstream = Upstream::start().await;
+    let world = with(&upstream).await;
+    let image = format!("data:image/png;base64,{}", "A".repeat(40_000));
+    let body = json!({
+        "model": "gpt-fake", "stream": true, "temperature": 0.25, "stop": ["a", "b"], "x_unknown": {"n": 1},
+        "messages": [
+            {"role": "user", "content": [{"type": "text", "text": "what"}, {"type": "image_url", "image_url": {"url": image}}]},
+            {"role": "user", "content": "last"},
+        ],
+    });
+    world.chat(world.turn_of(body.clone())).await.text();
+    assert_eq!(upstream.asked(), [body]);
+    world.assert_idle().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn its_errors_are_typed_and_the_key_is_nowhere() {
+    let lines = logs();
+    let upstream = Upstream::start().await;
+    let world = with(&upstream).await;
+    world.dispatch.models(&world.principal()).await;
+    let refusal =
+        json!({ "error": {"message": "the model is \u{1b}[31moverloaded\nnow", "type": "overloaded"} })
+            .to_string();
+    upstream.answer(Answer::Status(429, refusal));
+    let error = world.chat(world.turn("gpt-fake", "hi")).await.error();
+    assert!(
+        matches!(&error, DispatchError::Provider { provider, status: 429, .. } if provider == "fake"),
+        "{error:?}"
+    );
+    assert!(
+        error.to_string().contains("overloaded") && !error.to_string().contains(['\n', '\u{1b}']),
+        "{error}"
+    );
+    let through = world.chat(world.turn("forward.gpt-fake", "hi")).await.error();
+    assert_eq!(through.code(), "plugin_failed");
+    upstream.answer(Answer::Status(500, "<html>".to_owned()));
+    let error = world.chat(world.turn("gpt-fake", "hi")).await.error();
+    assert!(matches!(&error, DispatchError::Provider { status: 500, .. }), "{error:?}");
+    upstream.answer(Answer::Cut);
+    let said = world.chat(world.turn("gpt-fake", "hi")).await;
+    assert_eq!(said.partial(), "cut ");
+    let error = said.error();
+    assert!(matches!(&error, DispatchError::Provider { provider, .. } if provider == "fake"), "{error:?}");
+    upstream.say(vec!["{not json".to_owned()]);
+    let error = world.chat(world.turn("gpt-fake", "hi")).await.error();
+    assert_eq!(error.code(), "provider_error");
+    upstream.say(vec![delta("a "), json!({ "error": {"message": "half-way"} }).to_string()]);
+    let said = world.chat(world.turn("gpt-fake", "hi")).await;
+    assert!(format!("{said:?}").contains("half-way"), "{said:?}");
+    let logged = String::from_utf8(lines.lock().unwrap().clone()).unwrap();
+    assert!(logged.contains("fake") || !logged.is_empty());
+    assert!(!logged.contains(KEY) && !format!("{said:?}{error:?}").contains(KEY));
+    assert!(!serde_json::to_string(&upstream.config()).unwrap().contains(KEY));
+    world.assert_idle().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_that_cannot_be_reached_is_left_out_of_the_list() {
+    let mut config = Upstream::start().await.config();
+    config.base_url = "http://127.0.0.1:9/v1".to_owned();
+    let world = world().provider(config.clone()).plugin(plugin("echo")).build().await;
+    let models = world.dispatch.models(&world.principal()).await;
+    assert_eq!(models.iter().map(|model| model.id.as_str()).collect::<Vec<_>>(), ["echo"]);
+    assert_eq!(world.chat(world.turn("gpt-fake", "hi")).await.error().code(), "model_not_found");
+    config.models = vec!["named".to_owned()];
+    let world = crate::world::world().provider(config).build().await;
+    let error = world.chat(world.turn("named", "hi")).await.error();
+    assert!(matches!(&error, DispatchError::Provider { status: 0, .. }), "{error:?}");
+    assert!(!format!("{error:?}").contains(KEY));
+    world.assert_idle().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn its_events_are_progress_and_sources_and_nothing_else() {
+    let upstream = Upstream::start().await;
+    let kinds = [
+        "status",
+        "message",
+        "replace",
+        "files",
+        "embeds",
+        "notification",
+        "chat:title",
+        "execute",
+        "citation",
+        "confirmation",
+        "invented",
+    ];
+    let data = json!({ "content": "x", "embeds": ["https://example.org"], "files": [] });
+    upstream
+        .say(kinds.iter().map(|kind| json!({ "event": {"type": kind, "data": data} }).to_string()).collect());
+    let world = with(&upstream).await;
+    for model in ["gpt-fake", "forward.gpt-fake"] {
+        let said = world.chat(world.turn(model, "hi")).await;
+        let shown: Vec<_> = said.events().iter().map(|event| event.kind.clone()).collect();
+        assert_eq!(shown, ["status", "citation"], "{model}");
+    }
+    world.assert_idle().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn plugins_ask_it_for_answers_and_vectors() {
+    let upstream = Upstream::start().await;
+    let world = world()
+        .provider(upstream.config())
+        .plugin(plugin("probe").grant(&[Permission::Completions]))
+        .build()
+        .await;
+    let answer = world.probe("completions.complete", completion("gpt-fake", "said")).await;
+    assert!(answer["ok"].to_string().contains("said"), "{answer}");
+    let vectors = world.probe("completions.embed", json!({ "model": "gpt-fake", "texts": ["a", "b"] })).await;
+    assert_eq!(vectors["ok"], json!([[0.5, 1.0], [0.5, 1.0]]), "{vectors}");
+    let models = world.probe("completions.models", json!({})).await;
+    assert!(models.to_string().contains("gpt-fake"), "{models}");
+    world.assert_idle().await;
+}
+
+/// Everything that is logged, at every level, by this crate and by what it uses.
+fn logs() -> Arc<Mutex<Vec<u8>>> {
+    #[derive(Clone)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    let lines = Lines(Arc::default());
+    let writer = lines.clone();
+    // Only the first of a process takes effect; each test is one where nextest runs them.
+    let _ = tracing_subscriber::fmt().with_env_filter("trace,cranelift=warn,wasmtime=warn,regalloc2=warn,wasmtime_internal_cranelift=warn,cranelift_codegen=warn").with_writer(move || writer.clone()).try_init();
+    lines.0
+}

@@ -1,1 +1,105 @@
-//! To be written.
+//! Receipts on their way to the database.
+
+use std::time::Duration;
+
+use innkeeper_dispatch::ReceiptLog;
+use innkeeper_model::page::PageRequest;
+use innkeeper_model::receipt::{Outcome, Receipt, Usage};
+use innkeeper_store::StoredReceipt;
+
+use crate::world::{World, id, plugin, world};
+
+fn receipt(number: usize) -> Receipt {
+    Receipt {
+        id: format!("call-{number}"),
+        turn: "turn".to_owned(),
+        parent: None,
+        plugin: id("echo"),
+        revision: 1,
+        export: "pipe.run".to_owned(),
+        user: None,
+        started_at: 1,
+        outcome: Outcome::Ok,
+        delivered: Usage::default(),
+        background: None,
+    }
+}
+
+async fn stored(world: &World) -> Vec<StoredReceipt> {
+    let mut receipts = Vec::new();
+    let mut cursor = None;
+    loop {
+        let page = PageRequest { cursor, limit: 100 };
+        let page = world.store.invocations().list(&Default::default(), &page).await.unwrap();
+        receipts.extend(page.items);
+        cursor = page.next;
+        if cursor.is_none() {
+            receipts.reverse();
+            return receipts;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn receipts_are_written_in_groups_in_order_and_without_gaps() {
+    let world = world().build().await;
+    let log = ReceiptLog::start(world.store.clone());
+    let before = world.store.statements();
+    (0..1_234).for_each(|number| log.record(receipt(number)));
+    log.flush().await;
+    let statements = world.store.statements() - before;
+    assert!(statements <= 60, "{statements} statements for 1,234 receipts");
+    let stored = stored(&world).await;
+    assert_eq!(stored.len(), 1_234);
+    assert!(stored.iter().enumerate().all(|(number, stored)| stored.receipt.id == format!("call-{number}")));
+    assert!(stored.windows(2).all(|pair| pair[1].sequence == pair[0].sequence + 1));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_receipt_is_written_soon_without_a_flush() {
+    let world = world().build().await;
+    let log = ReceiptLog::start(world.store.clone());
+    log.record(receipt(1));
+    tokio::time::sleep(Duration::from_millis(600)).await;
+    assert_eq!(stored(&world).await.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flush_of_nothing_returns_and_flushes_may_be_many() {
+    let world = world().build().await;
+    let log = ReceiptLog::start(world.store.clone());
+    let flushed = futures::future::join_all((0..50).map(|_| log.flush()));
+    tokio::time::timeout(Duration::from_secs(2), flushed).await.unwrap();
+    (0..10).for_each(|number| log.record(receipt(number)));
+    futures::future::join_all((0..5).map(|_| log.flush())).await;
+    assert_eq!(stored(&world).await.len(), 10);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_recorded_before_the_log_was_dropped_is_written() {
+    let world = world().build().await;
+    let log = ReceiptLog::start(world.store.clone());
+    (0..20).for_each(|number| log.record(receipt(number)));
+    drop(log);
+    for _ in 0..200 {
+        if stored(&world).await.len() == 20 {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("receipts are lost");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_turns_at_once_leave_one_receipt_for_each_call() {
+    let world = world().plugin(plugin("echo")).build().await;
+    let turns = futures::future::join_all((0..24).map(|_| world.chat(world.turn("echo", "hi")))).await;
+    world.dispatch.receipts().flush().await;
+    let mut named: Vec<_> = turns.into_iter().flat_map(|said| said.end.receipts).collect();
+    world.assert_idle().await;
+    world.dispatch.receipts().flush().await;
+    let mut written: Vec<_> = stored(&world).await.into_iter().map(|stored| stored.receipt.id).collect();
+    named.sort();
+    written.sort();
+    assert_eq!((named.len(), named), (24, written));
+}

@@ -1,1 +1,273 @@
-//! To be written.
+//! Turns in chats that are stored here.
+
+use innkeeper_dispatch::ChatTurn;
+use innkeeper_model::authority::Authority;
+use innkeeper_model::chat::NewChat;
+use innkeeper_model::chat_message::StoredMessage;
+use innkeeper_model::{ChatId, Permission, UserId};
+use serde_json::{Value, json};
+
+use crate::upstream::{Answer, Upstream, delta};
+use crate::world::{World, order, plugin, world};
+
+async fn chat_of(world: &World, user: &UserId) -> ChatId {
+    let new = NewChat { title: "Stored".to_owned(), folder: None };
+    world.store.chats().create(user, &Authority::Own(user.clone()), new).await.unwrap().id
+}
+
+async fn messages(world: &World, user: &UserId, chat: &ChatId) -> Vec<StoredMessage> {
+    world.store.chat_messages().branch(&Authority::Own(user.clone()), chat, None).await.unwrap()
+}
+
+fn stored(turn: ChatTurn, chat: &ChatId) -> ChatTurn {
+    ChatTurn { chat: Some(chat.clone()), store_turn: true, ..turn }
+}
+
+fn parsed(text: &Option<String>) -> Value {
+    serde_json::from_str(text.as_deref().unwrap_or("null")).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn question_and_answer_are_stored_once() {
+    let world = world().plugin(plugin("echo")).build().await;
+    let chat = chat_of(&world, &world.ada).await;
+    world.chat(stored(world.turn("echo", "one two"), &chat)).await.text();
+    world.chat(stored(world.whole_turn("echo", "three"), &chat)).await.text();
+    let kept = messages(&world, &world.ada, &chat).await;
+    let shown: Vec<_> =
+        kept.iter().map(|message| (message.role.as_str(), message.content.as_str(), message.done)).collect();
+    assert_eq!(
+        shown,
+        [
+            ("user", "one two", true),
+            ("assistant", "one two", true),
+            ("user", "three", true),
+            ("assistant", "three", true)
+        ]
+    );
+    assert_eq!(kept[1].model.as_ref().map(|model| model.as_str()), Some("echo"));
+    assert!(kept.windows(2).all(|pair| pair[1].parent.as_ref() == Some(&pair[0].id)));
+    // A question that is there already, as after a failure, is not stored again.
+    let new = innkeeper_model::chat_message::NewMessage {
+        role: "user".to_owned(),
+        content: "four".to_owned(),
+        done: true,
+        ..Default::default()
+    };
+    world.store.chat_messages().append(&Authority::Own(world.ada.clone()), &chat, new).await.unwrap();
+    world.chat(stored(world.turn("echo", "four"), &chat)).await.text();
+    assert_eq!(messages(&world, &world.ada, &chat).await.len(), 6);
+    world.assert_idle().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_stored_that_was_not_to_be() {
+    let world = world().plugin(plugin("echo")).build().await;
+    let chat = chat_of(&world, &world.ada).await;
+    let turn = ChatTurn { chat: Some(chat.clone()), ..world.turn("echo", "hi") };
+    world.chat(turn).await.text();
+    assert!(messages(&world, &world.ada, &chat).await.is_empty());
+    let without = ChatTurn { store_turn: true, ..world.turn("echo", "hi") };
+    assert_eq!(world.chat(without).await.error().code(), "invalid_request");
+    world.assert_idle().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_an_outlet_filter_changes_is_stored_beside_the_original() {
+    let world = world()
+        .plugin(plugin("misbehave").filter(|filter| filter.toggle = false).global())
+        .plugin(plugin("echo"))
+        .build()
+        .await;
+    let chat = chat_of(&world, &world.ada).await;
+    let said = world.chat(stored(world.turn("echo", "outlet:nothing"), &chat)).await;
+    assert_eq!(said.text(), "outlet:nothing");
+    assert_eq!(said.events()[0].kind, "chat:outlet");
+    let answer = messages(&world, &world.ada, &chat).await.pop().unwrap();
+    assert_eq!(answer.content, "done");
+    // Kept where upstream keeps it: in the chat's document.
+    let innkeeper_store::Pool::Sqlite(pool) = world.store.pool() else { panic!("these tests run on SQLite") };
+    let document: String = sqlx::query_scalar("SELECT chat FROM chat WHERE id = ?")
+        .bind(chat.as_str())
+        .fetch_one(pool)
+        .await
+        .unwrap();
+    let document: Value = serde_json::from_str(&document).unwrap();
+    assert_eq!(
+        document["history"]["messages"][answer.id.as_str()]["originalContent"],
+        "outlet:nothing",
+        "{document}"
+    );
+    world.assert_idle().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_failure_is_stored_with_what_had_come() {
+    let upstream = Upstream::start().await;
+    upstream.answer(Answer::Cut);
+    let world = world().provider(upstream.config()).plugin(plugin("misbehave")).build().await;
+    let chat = chat_of(&world, &world.ada).await;
+    for (model, text, partial) in
+        [("gpt-fake", "hi", "cut "), ("misbehave", "feed:trap", "begun"), ("misbehave", "run:trap", "")]
+    {
+        let error = world.chat(stored(world.turn(model, text), &chat)).await.error();
+        let answer = messages(&world, &world.ada, &chat).await.pop().unwrap();
+        assert_eq!(
+            (answer.role.as_str(), answer.content.as_str(), answer.done),
+            ("assistant", partial, true),
+            "{text}"
+        );
+        assert_eq!(parsed(&answer.error)["content"], error.to_string());
+    }
+    world.assert_idle().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_turn_that_its_client_leaves_is_stored_as_cancelled() {
+    let world = world().plugin(plugin("misbehave")).build().await;
+    let chat = chat_of(&world, &world.ada).await;
+    let mut handle = world.dispatch.chat(stored(world.turn("misbehave", "feed:wait"), &chat)).await.unwrap();
+    handle.frames.recv().await.unwrap();
+    drop(handle);
+    world.assert_idle().await;
+    let answer = messages(&world, &world.ada, &chat).await.pop().unwrap();
+    assert_eq!((answer.content.as_str(), answer.done), ("begun", true));
+    assert_eq!(parsed(&answer.error)["content"], "the turn was cancelled");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_chat_of_somebody_else_is_not_touched_and_looks_like_none() {
+    let world = world().plugin(plugin("probe").grant(&[Permission::EventsEmit])).build().await;
+    let theirs = chat_of(&world, &world.bob).await;
+    let (mut ada, mut bob) =
+        (world.dispatch.hub().subscribe(&world.ada), world.dispatch.hub().subscribe(&world.bob));
+    let status = json!({ "event": {"Status": {"description": "x", "done": false, "hidden": false}} });
+    let text = order("run", "events.emit", status.clone());
+    let mut said = Vec::new();
+    for chat in [theirs.clone(), ChatId::from("0b0e7f3c-0000-4000-8000-000000000000")] {
+        let plain = ChatTurn { chat: Some(chat.clone()), ..world.turn("probe.one", &text) };
+        for turn in [plain, stored(world.turn("probe.one", &text), &chat)] {
+            let error = world.chat(turn).await.error();
+            assert_eq!(error.code(), "not_allowed");
+            said.push(error.to_string());
+        }
+        let arguments = json!({ "import": "events.emit", "args": status });
+        let tool = innkeeper_dispatch::ToolTurn {
+            chat: Some(chat.clone()),
+            ..world.tool_turn("probe", "call", arguments)
+        };
+        said.push(world.dispatch.call_tool(tool).await.unwrap_err().to_string());
+        let action = innkeeper_dispatch::ActionTurn {
+            principal: world.principal(),
+            plugin: crate::world::id("probe"),
+            action: "probe".to_owned(),
+            chat: Some(chat),
+            messages: None,
+            message: None,
+            session: None,
+            locale: None,
+            body_bytes: 0,
+        };
+        said.push(world.dispatch.run_action(action).await.unwrap_err().to_string());
+    }
+    said.dedup();
+    assert_eq!(said.len(), 1, "{said:?}");
+    assert!(messages(&world, &world.bob, &theirs).await.is_empty());
+    assert!(crate::events::arrived(&mut ada).await.is_empty());
+    assert!(crate::events::arrived(&mut bob).await.is_empty());
+    world.assert_idle().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn events_of_kept_types_are_stored_with_the_message() {
+    let world = world().plugin(plugin("probe").grant(&[Permission::EventsEmit])).build().await;
+    let chat = chat_of(&world, &world.ada).await;
+    let cases = [
+        json!({"Status": {"description": "looking", "done": false, "hidden": false}}),
+        json!({"Message": "shown "}),
+        json!({"Replace": "instead "}),
+        json!({"Files": [{"kind": "file", "url": "/api/v1/files/1/content"}]}),
+        json!({"Embeds": {"items": ["https://example.org/a"], "replace": false}}),
+        json!({"Source": {"name": "book", "documents": [{"text": "t", "source": "s"}]}}),
+        json!({"Notification": {"level": "Info", "content": "not kept"}}),
+    ];
+    for event in cases {
+        let text = order("run", "events.emit", json!({ "event": event.clone() }));
+        let said = world.chat(stored(world.turn("probe.one", &text), &chat)).await;
+        let answered = said
+            .chunks
+            .iter()
+            .filter_map(|chunk| {
+                if let innkeeper_model::chunk::Chunk::Text(text) = chunk { Some(text.as_str()) } else { None }
+            })
+            .collect::<String>();
+        assert!(answered.contains("\"ok\""), "{event}: {said:?}");
+        let answer = messages(&world, &world.ada, &chat).await.pop().unwrap();
+        let (case, _) = event.as_object().unwrap().iter().next().unwrap();
+        let expected = match case.as_str() {
+            "Message" => format!("shown {answered}"),
+            "Replace" => format!("instead {answered}"),
+            _ => answered,
+        };
+        assert_eq!(answer.content, expected, "{case}");
+        let kept = [&answer.status_history, &answer.files, &answer.embeds, &answer.sources];
+        let count: usize = kept.into_iter().map(|list| parsed(list).as_array().map_or(0, Vec::len)).sum();
+        assert_eq!(
+            count,
+            usize::from(!matches!(case.as_str(), "Message" | "Replace" | "Notification")),
+            "{answer:?}"
+        );
+    }
+    world.assert_idle().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn events_of_background_work_are_stored_too() {
+    let world = world().plugin(plugin("probe").grant(&[Permission::EventsEmit])).build().await;
+    let chat = chat_of(&world, &world.ada).await;
+    let status = json!({ "event": {"Status": {"description": "afterwards", "done": true, "hidden": false}} });
+    world
+        .chat(stored(world.turn("probe.one", &order("background", "events.emit", status)), &chat))
+        .await
+        .text();
+    world.assert_idle().await;
+    let answer = messages(&world, &world.ada, &chat).await.pop().unwrap();
+    assert_eq!(parsed(&answer.status_history)[0]["description"], "afterwards");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_events_are_stored_in_a_few_writes_and_in_order() {
+    let world = world().plugin(plugin("misbehave").grant(&[Permission::EventsEmit])).build().await;
+    let chat = chat_of(&world, &world.ada).await;
+    let before = world.store.statements();
+    world.chat(stored(world.turn("misbehave", "many-events 200"), &chat)).await.text();
+    let answer = messages(&world, &world.ada, &chat).await.pop().unwrap();
+    let history = parsed(&answer.status_history);
+    let numbers: Vec<_> = history
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|status| status["description"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(numbers, (0..200).map(|number| number.to_string()).collect::<Vec<_>>());
+    let statements = world.store.statements() - before;
+    assert!(statements < 120, "{statements} statements");
+    world.assert_idle().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn usage_of_an_answer_is_stored() {
+    let upstream = Upstream::start().await;
+    upstream.say(vec![
+        delta("text"),
+        json!({ "choices": [], "usage": {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3} })
+            .to_string(),
+    ]);
+    let world = world().provider(upstream.config()).build().await;
+    let chat = chat_of(&world, &world.ada).await;
+    world.chat(stored(world.turn("gpt-fake", "hi"), &chat)).await.text();
+    let answer = messages(&world, &world.ada, &chat).await.pop().unwrap();
+    assert!(answer.usage.is_some(), "{answer:?}");
+    assert_eq!(answer.content, "text");
+    world.assert_idle().await;
+}

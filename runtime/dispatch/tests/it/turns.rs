@@ -21,7 +21,8 @@ async fn echo_answers_streamed_and_whole() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn models_of_pipes_are_listed_and_others_are_unknown() {
-    let world = world().plugin(plugin("echo")).plugin(plugin("probe")).plugin(plugin("calculator")).build().await;
+    let world =
+        world().plugin(plugin("echo")).plugin(plugin("probe")).plugin(plugin("calculator")).build().await;
     let models = world.dispatch.models(&world.principal()).await;
     let ids: Vec<_> = models.iter().map(|model| model.id.as_str()).collect();
     assert_eq!(ids, ["echo", "probe.one", "probe.two"]);
@@ -70,7 +71,11 @@ async fn filters_run_in_ascending_order_of_priority_and_id_at_every_hook() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_filter_that_keeps_its_instance_makes_one_call_of_a_turn() {
-    let world = world().plugin(plugin("echo")).plugin(plugin("probe").filter(|filter| filter.toggle = false).global()).build().await;
+    let world = world()
+        .plugin(plugin("echo"))
+        .plugin(plugin("probe").filter(|filter| filter.toggle = false).global())
+        .build()
+        .await;
     let said = world.chat(world.whole_turn("echo", "hi")).await;
     assert_eq!(world.trail(&said).await, ["probe filter.outlet", "echo pipe.run"]);
     world.assert_idle().await;
@@ -100,7 +105,12 @@ async fn toggle_filters_run_only_where_they_are_named_and_apply() {
 async fn a_filter_that_refuses_in_inlet_ends_the_turn_before_the_model_is_asked() {
     let world = world()
         .plugin(plugin("echo"))
-        .plugin(plugin("rate-limit").valves(json!({"requests": 1, "seconds": 60})).grant(&[innkeeper_model::Permission::Kv]).global())
+        .plugin(
+            plugin("rate-limit")
+                .valves(json!({"requests": 1, "seconds": 60}))
+                .grant(&[innkeeper_model::Permission::Kv])
+                .global(),
+        )
         .build()
         .await;
     assert_eq!(world.chat(world.turn("echo", "hi")).await.text(), "hi");
@@ -110,22 +120,37 @@ async fn a_filter_that_refuses_in_inlet_ends_the_turn_before_the_model_is_asked(
     assert_eq!(receipts[0].outcome.as_str(), "rejected");
     let error = said.error();
     assert_eq!(error.code(), "rejected");
-    assert!(error.to_string().starts_with("You have reached the limit of 1 requests in 60 seconds."), "{error}");
+    assert!(
+        error.to_string().starts_with("You have reached the limit of 1 requests in 60 seconds."),
+        "{error}"
+    );
     world.assert_idle().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_filter_that_traps_ends_the_turn_or_not_as_the_operator_set() {
-    for (on_failure, ends) in [(OnFailure::Closed, true), (OnFailure::Skip, false), (OnFailure::Quarantine, false)] {
+    for (on_failure, ends) in
+        [(OnFailure::Closed, true), (OnFailure::Skip, false), (OnFailure::Quarantine, false)]
+    {
         let world = world()
             .plugin(plugin("echo"))
-            .plugin(plugin("misbehave").filter(|filter| filter.toggle = false).global().settings(|settings| settings.on_failure = on_failure))
+            .plugin(
+                plugin("misbehave")
+                    .filter(|filter| filter.toggle = false)
+                    .global()
+                    .settings(|settings| settings.on_failure = on_failure),
+            )
             .build()
             .await;
         for (text, streamed) in [("inlet:trap", false), ("request:trap", false), ("chunk:trap", true)] {
-            let said = world.chat(if streamed { world.turn("echo", text) } else { world.whole_turn("echo", text) }).await;
+            let said = world
+                .chat(if streamed { world.turn("echo", text) } else { world.whole_turn("echo", text) })
+                .await;
             if ends {
-                assert!(matches!(&said.end.error, Some(DispatchError::Trapped { plugin, .. }) if *plugin == id("misbehave")), "{text}: {said:?}");
+                assert!(
+                    matches!(&said.end.error, Some(DispatchError::Trapped { plugin, .. }) if *plugin == id("misbehave")),
+                    "{text}: {said:?}"
+                );
             } else {
                 assert_eq!(said.text(), text, "{on_failure:?}");
                 let again = world.chat(world.turn("echo", "fine")).await;
@@ -162,7 +187,11 @@ async fn a_guard_that_breaks_ends_the_turn_whatever_the_operator_set() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_error_value_in_stream_leaves_the_piece_as_it_was() {
-    let world = world().plugin(plugin("echo")).plugin(plugin("misbehave").filter(|filter| filter.toggle = false).global()).build().await;
+    let world = world()
+        .plugin(plugin("echo"))
+        .plugin(plugin("misbehave").filter(|filter| filter.toggle = false).global())
+        .build()
+        .await;
     let said = world.chat(world.turn("echo", "a chunk:huge-error b")).await;
     assert_eq!(said.texts(), ["a ", "chunk:huge-error ", "b"]);
     assert_eq!(said.end.error, None);
@@ -171,8 +200,19 @@ async fn an_error_value_in_stream_leaves_the_piece_as_it_was() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_an_outlet_filter_does_wrong_changes_nothing() {
-    let world = world().plugin(plugin("echo")).plugin(plugin("misbehave").filter(|filter| filter.toggle = false).global()).build().await;
-    for how in ["outlet:trap", "outlet:huge-error", "outlet:panic", "outlet:invalid-json", "outlet:recurse", "outlet:exit"] {
+    let world = world()
+        .plugin(plugin("echo"))
+        .plugin(plugin("misbehave").filter(|filter| filter.toggle = false).global())
+        .build()
+        .await;
+    for how in [
+        "outlet:trap",
+        "outlet:huge-error",
+        "outlet:panic",
+        "outlet:invalid-json",
+        "outlet:recurse",
+        "outlet:exit",
+    ] {
         let said = world.chat(world.whole_turn("echo", how)).await;
         assert_eq!(said.text(), how);
         assert!(said.events().is_empty(), "{said:?}");
@@ -182,7 +222,11 @@ async fn what_an_outlet_filter_does_wrong_changes_nothing() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_filter_that_breaks_the_contract_is_named() {
-    let world = world().plugin(plugin("echo")).plugin(plugin("misbehave").filter(|filter| filter.toggle = false).global()).build().await;
+    let world = world()
+        .plugin(plugin("echo"))
+        .plugin(plugin("misbehave").filter(|filter| filter.toggle = false).global())
+        .build()
+        .await;
     for text in ["inlet:invalid-json", "request:invalid-json", "chunk:invalid-json"] {
         let error = world.chat(world.turn("echo", text)).await.error();
         assert_eq!(error.code(), "plugin_broke_contract", "{text}: {error}");

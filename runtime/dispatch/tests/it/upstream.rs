@@ -47,7 +47,8 @@ pub(crate) enum Answer {
 impl Upstream {
     pub(crate) async fn start() -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let upstream = Self { address: format!("http://{}/v1", listener.local_addr().unwrap()), ..Self::default() };
+        let upstream =
+            Self { address: format!("http://{}/v1", listener.local_addr().unwrap()), ..Self::default() };
         let router = Router::new()
             .route("/v1/models", get(models))
             .route("/v1/chat/completions", post(chat))
@@ -58,7 +59,12 @@ impl Upstream {
     }
 
     pub(crate) fn config(&self) -> ProviderConfig {
-        ProviderConfig { id: "fake".to_owned(), base_url: self.address.clone(), api_key: Some(KEY.to_owned()), models: Vec::new() }
+        ProviderConfig {
+            id: "fake".to_owned(),
+            base_url: self.address.clone(),
+            api_key: Some(KEY.to_owned()),
+            models: Vec::new(),
+        }
     }
 
     pub(crate) fn answer(&self, answer: Answer) {
@@ -111,7 +117,10 @@ async fn chat(State(upstream): State<Upstream>, headers: HeaderMap, body: Bytes)
     upstream.shared.asked.lock().unwrap().push(body.clone());
     let streamed = body["stream"] == true;
     let answer = upstream.shared.answer.lock().unwrap().clone();
-    let text = body["messages"].as_array().unwrap().last().unwrap()["content"].as_str().unwrap_or_default().to_owned();
+    let text = body["messages"].as_array().unwrap().last().unwrap()["content"]
+        .as_str()
+        .unwrap_or_default()
+        .to_owned();
     match answer {
         Answer::Echo if streamed => {
             let words = text.split_inclusive(' ').map(|word| delta(word));

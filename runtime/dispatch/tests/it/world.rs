@@ -4,7 +4,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use innkeeper_dispatch::{ChatTurn, Dispatch, DispatchError, DispatchOptions, Frame, ProviderConfig, ToolTurn, TurnEnd, TurnHandle};
+use innkeeper_dispatch::{
+    ChatTurn, Dispatch, DispatchError, DispatchOptions, Frame, ProviderConfig, ToolTurn, TurnEnd, TurnHandle,
+};
 use innkeeper_model::chat_request::ChatRequest;
 use innkeeper_model::chunk::{Chunk, Collector};
 use innkeeper_model::event::WireEvent;
@@ -122,7 +124,8 @@ impl Builder {
     pub(crate) async fn build(self) -> World {
         let directory = tempfile::tempdir().unwrap();
         let url = format!("sqlite:///{}", directory.path().join("data.db").display());
-        let pool = connect(&Options { max_connections: self.connections, ..Options::new(&url) }).await.unwrap();
+        let pool =
+            connect(&Options { max_connections: self.connections, ..Options::new(&url) }).await.unwrap();
         migrate::upgrade(&pool, &Clock::System, migrate::Target::Latest).await.unwrap();
         let files = Arc::new(LocalFiles::new(directory.path().join("files")).unwrap());
         let store = Store::new(pool, Clock::System, files);
@@ -154,7 +157,16 @@ impl Builder {
             reconnect_grace: self.reconnect_grace,
         });
         let slots = sandbox.free_instances();
-        World { dispatch: dispatch.unwrap(), registry, store, sandbox, ada, bob, slots, _directory: directory }
+        World {
+            dispatch: dispatch.unwrap(),
+            registry,
+            store,
+            sandbox,
+            ada,
+            bob,
+            slots,
+            _directory: directory,
+        }
     }
 }
 
@@ -222,7 +234,9 @@ impl World {
 
     /// A turn of Ada's with one message, streamed.
     pub(crate) fn turn(&self, model: &str, text: &str) -> ChatTurn {
-        self.turn_of(json!({ "model": model, "stream": true, "messages": [{"role": "user", "content": text}] }))
+        self.turn_of(
+            json!({ "model": model, "stream": true, "messages": [{"role": "user", "content": text}] }),
+        )
     }
 
     /// The same, not streamed.
@@ -254,7 +268,9 @@ impl World {
     pub(crate) async fn chat(&self, turn: ChatTurn) -> Said {
         match self.dispatch.chat(turn).await {
             Ok(handle) => read(handle).await,
-            Err(error) => Said { chunks: Vec::new(), end: TurnEnd { error: Some(error), receipts: Vec::new() } },
+            Err(error) => {
+                Said { chunks: Vec::new(), end: TurnEnd { error: Some(error), receipts: Vec::new() } }
+            }
         }
     }
 
@@ -274,7 +290,12 @@ impl World {
     }
 
     /// Calls a tool, and takes what it gave back first.
-    pub(crate) async fn tool(&self, plugin: &str, tool: &str, arguments: Value) -> Result<Value, DispatchError> {
+    pub(crate) async fn tool(
+        &self,
+        plugin: &str,
+        tool: &str,
+        arguments: Value,
+    ) -> Result<Value, DispatchError> {
         let outcome = self.dispatch.call_tool(self.tool_turn(plugin, tool, arguments)).await?;
         Ok(match outcome.result.content.into_iter().next() {
             Some(ToolContent::Json { value }) => value,
@@ -318,7 +339,12 @@ impl World {
     /// Fails where something was left behind: a slot, a connection, a question, a turn.
     pub(crate) async fn assert_idle(&self) {
         let now = || {
-            (self.dispatch.running(), self.sandbox.free_instances(), self.store.pool().in_use(), self.dispatch.hub().open_questions())
+            (
+                self.dispatch.running(),
+                self.sandbox.free_instances(),
+                self.store.pool().in_use(),
+                self.dispatch.hub().open_questions(),
+            )
         };
         let idle = (0, self.slots, 0, 0);
         for _ in 0..500 {
@@ -370,11 +396,17 @@ impl Said {
     }
 
     pub(crate) fn events(&self) -> Vec<&WireEvent> {
-        self.chunks.iter().filter_map(|chunk| if let Chunk::Event(event) = chunk { Some(event) } else { None }).collect()
+        self.chunks
+            .iter()
+            .filter_map(|chunk| if let Chunk::Event(event) = chunk { Some(event) } else { None })
+            .collect()
     }
 
     pub(crate) fn texts(&self) -> Vec<&str> {
-        self.chunks.iter().filter_map(|chunk| if let Chunk::Text(text) = chunk { Some(text.as_str()) } else { None }).collect()
+        self.chunks
+            .iter()
+            .filter_map(|chunk| if let Chunk::Text(text) = chunk { Some(text.as_str()) } else { None })
+            .collect()
     }
 }
 

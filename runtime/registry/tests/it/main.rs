@@ -9,6 +9,7 @@
 )]
 
 mod bad_components;
+mod crash;
 mod environment;
 mod filters;
 mod grants;

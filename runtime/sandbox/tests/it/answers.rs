@@ -6,6 +6,7 @@ use innkeeper_model::{Permission, PluginError};
 use innkeeper_sandbox::{Ask, CallError};
 use serde_json::json;
 
+use crate::guests::Guest;
 use crate::world::{World, read_chunks, request, tool};
 
 #[tokio::test]
@@ -86,13 +87,18 @@ async fn every_way_to_crash_is_a_trap_with_its_own_words() {
         ("trap", "unreachable"),
         ("panic", "unreachable"),
         ("exit", "called `exit`"),
-        ("recurse", "call stack exhausted"),
+        // Its stack is in its own memory, at the bottom.
+        ("recurse", "out of bounds memory access"),
     ] {
         let (result, receipt) = world.call(&misbehave).misbehave(how, 0).await;
         let Err(CallError::Trap(text)) = result else { panic!("{how}: {result:?}") };
         assert!(text.contains(words), "{how}: {text}");
         assert_eq!(receipt.outcome, Outcome::Trapped { trap: text });
     }
+    let recurses = Guest::calls("(call $deeper)").with("(func $deeper (call $deeper))");
+    let plugin = world.sandbox.load(&recurses.build()).await.unwrap();
+    let (result, _) = world.call(&plugin).tool("run", json!({})).await;
+    assert_eq!(result, Err(CallError::Trap("call stack exhausted".into())));
 }
 
 #[tokio::test]
@@ -120,7 +126,7 @@ async fn a_guest_finds_no_files_no_variables_and_no_network() {
 async fn html_in_a_result_needs_the_permission_that_html_in_an_event_needs() {
     let world = World::new().await;
     // A result with one part: HTML of no text.
-    let guest = crate::guests::Guest::calls(
+    let guest = Guest::calls(
         "(i32.store (i32.const 8) (i32.const 64)) (i32.store (i32.const 12) (i32.const 1)) (i32.store8 (i32.const 64) (i32.const 2))",
     );
     let plugin = world.sandbox.load(&guest.build()).await.unwrap();

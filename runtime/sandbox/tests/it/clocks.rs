@@ -8,6 +8,7 @@ use innkeeper_model::Permission;
 use innkeeper_sandbox::{Answer, Ask, CallError};
 use serde_json::json;
 
+use crate::guests::Guest;
 use crate::world::{World, read_chunks, request, tool};
 
 fn limit(name: &str) -> Outcome {
@@ -18,11 +19,16 @@ fn misbehave(how: &str, amount: u64) -> Ask {
     tool("misbehave", json!({"how": how, "amount": amount}))
 }
 
+const SPINS: &str = "(loop $again (br $again)) (i32.const 0)";
+/// Waits for a set of waitables in which nothing is.
+const WAITS: &str = "(i32.or (i32.const 2) (i32.shl (call $set) (i32.const 4)))";
+
 #[tokio::test]
 async fn the_result_is_delivered_before_background_work_ends() {
     let world = World::new().await;
-    let plugin = world.load("misbehave").await;
-    let (delivery, running) = world.call(&plugin).start(misbehave("background-sleep", 300)).await;
+    let plugin = world.sandbox.load(&Guest::goes_on(SPINS).build()).await.unwrap();
+    let call = world.call(&plugin).limit("background-fuel", u64::MAX / 4).limit("background", 400);
+    let (delivery, running) = call.start(tool("run", json!({}))).await;
     let started = Instant::now();
     let delivered = async {
         let (answer, fuel) = delivery.await.unwrap();
@@ -30,45 +36,57 @@ async fn the_result_is_delivered_before_background_work_ends() {
         started.elapsed()
     };
     let (receipt, delivered) = tokio::join!(running, delivered);
-    assert!(delivered < Duration::from_millis(250) && started.elapsed() >= Duration::from_millis(300));
+    assert!(delivered < Duration::from_millis(200) && started.elapsed() >= Duration::from_millis(400));
     assert_eq!(receipt.outcome, Outcome::Ok);
     let background = receipt.background.unwrap();
-    assert_eq!(background.outcome, Outcome::Ok);
-    assert!(background.used.active_us >= 250_000, "{background:?}");
-    assert!(receipt.delivered.active_us < 250_000, "{:?}", receipt.delivered);
+    assert_eq!(background.outcome, limit("background"));
+    assert!(background.used.active_us >= 300_000 && background.used.fuel > 1_000_000, "{background:?}");
+    assert!(receipt.delivered.active_us < 200_000, "{:?}", receipt.delivered);
 }
 
 #[tokio::test]
 async fn background_work_has_limits_and_an_outcome_of_its_own() {
     let world = World::new().await;
-    let plugin = world.load("misbehave").await;
-    for (how, limits, expected) in [
-        ("background-loop", [("background-fuel", 10_000_000), ("background", 60_000)], "background-fuel"),
-        ("background-loop", [("background-fuel", u64::MAX / 4), ("background", 150)], "background"),
-        ("background-sleep", [("background-fuel", 10_000_000), ("background", 150)], "background"),
-        ("background-allocate", [("memory", 8 << 20), ("background", 60_000)], "memory"),
-        ("background-calls", [("host-calls", 500), ("background", 60_000)], "host-calls"),
+    let grows = "(loop $again (drop (memory.grow (i32.const 1))) (br $again)) (i32.const 0)";
+    for (background, limits, expected) in [
+        ("(i32.const 0)", [("background-fuel", 10_000_000), ("background", 60_000)], Outcome::Ok),
+        (SPINS, [("background-fuel", 10_000_000), ("background", 60_000)], limit("background-fuel")),
+        (SPINS, [("background-fuel", u64::MAX / 4), ("background", 150)], limit("background")),
+        (WAITS, [("background-fuel", 10_000_000), ("background", 150)], limit("background")),
+        (grows, [("memory", 8 << 20), ("background", 60_000)], limit("memory")),
+        (
+            "unreachable",
+            [("memory", 8 << 20), ("background", 60_000)],
+            Outcome::Trapped { trap: "wasm trap: wasm `unreachable` instruction executed".into() },
+        ),
     ] {
+        let plugin = world.sandbox.load(&Guest::goes_on(background).build()).await.unwrap();
         let call = limits.into_iter().fold(world.call(&plugin), |call, (name, value)| call.limit(name, value));
-        let (result, receipt) = call.misbehave(how, 0).await;
-        assert_eq!(result.as_deref(), Ok("done"), "{how}");
-        assert_eq!(receipt.outcome, Outcome::Ok, "{how}");
-        assert_eq!(receipt.background.as_ref().map(|part| &part.outcome), Some(&limit(expected)), "{how}");
-        if expected == "background-fuel" {
-            assert!(receipt.background.unwrap().used.fuel >= 9_000_000, "{how}");
+        let (result, receipt) = call.tool("run", json!({})).await;
+        assert!(result.is_ok(), "{background}: {result:?}");
+        assert_eq!(receipt.outcome, Outcome::Ok, "{background}");
+        assert_eq!(receipt.background.as_ref().map(|part| &part.outcome), Some(&expected), "{background}");
+        if expected == limit("background-fuel") {
+            assert_eq!(receipt.background.unwrap().used.fuel, 10_000_000);
         }
     }
     world.assert_idle(16).await;
+    let misbehave = world.load("misbehave").await;
+    let call = world.call(&misbehave).grant(&[Permission::Kv]).limit("host-calls", 50);
+    let (result, receipt) = call.misbehave("background-calls", 0).await;
+    assert_eq!((result.as_deref(), receipt.outcome), (Ok("done"), Outcome::Ok));
+    assert_eq!(receipt.background.unwrap().outcome, limit("host-calls"));
 }
 
 #[tokio::test]
-async fn background_work_that_traps_leaves_the_result_as_it_was() {
+async fn a_guest_that_never_lets_go_after_its_result_has_not_delivered_it() {
     let world = World::new().await;
-    let probe = world.load("probe").await;
-    let order = json!({"import": "log.log", "args": {"level": "Nonsense"}, "place": "background"});
-    let (result, receipt) = world.call(&probe).tool("call", order).await;
-    assert!(result.is_ok());
-    assert_eq!(receipt.background.unwrap().outcome, Outcome::Ok);
+    let mut guest = Guest::goes_on("(i32.const 0)");
+    guest.call = "(loop $again (br $again))".into();
+    let plugin = world.sandbox.load(&guest.build()).await.unwrap();
+    let (result, receipt) = world.call(&plugin).limit("fuel", 10_000_000).tool("run", json!({})).await;
+    assert_eq!(result.unwrap_err(), CallError::Limit("fuel"));
+    assert_eq!((receipt.outcome, receipt.background), (limit("fuel"), None));
 }
 
 #[tokio::test]
@@ -176,29 +194,41 @@ async fn a_slow_reader_does_not_use_up_the_active_time() {
 #[tokio::test]
 async fn ending_a_turn_or_a_plugin_ends_computing_waiting_and_background_work() {
     let world = World::new().await;
-    let plugin = world.load("misbehave").await;
-    for how in ["loop", "wait", "sleep", "many-questions", "endless-file", "background-loop", "background-sleep"] {
+    let misbehaves = world.load("misbehave").await;
+    let spins = world.sandbox.load(&Guest::goes_on(SPINS).build()).await.unwrap();
+    let waits = world.sandbox.load(&Guest::goes_on(WAITS).build()).await.unwrap();
+    let background = || tool("run", json!({}));
+    for (plugin, ask) in [
+        (&misbehaves, misbehave("loop", 0)),
+        (&misbehaves, misbehave("wait", 0)),
+        (&misbehaves, misbehave("sleep", 0)),
+        (&misbehaves, misbehave("many-questions", 3)),
+        (&misbehaves, misbehave("endless-file", 0)),
+        (&spins, background()),
+        (&waits, background()),
+    ] {
         for by_turn in [true, false] {
             let world = world.another_turn();
-            let call = world.call(&plugin).limit("fuel", u64::MAX / 4).limit("background-fuel", u64::MAX / 4);
-            let call = call.limit("file-bytes", u64::MAX / 4).limit("host-bytes", u64::MAX / 4);
+            let shown = format!("{ask:?}");
+            let limits = ["fuel", "background-fuel", "file-bytes", "host-bytes"];
+            let call = limits.into_iter().fold(world.call(plugin), |call, limit| call.limit(limit, u64::MAX / 4));
             let call = call.grant(&[Permission::EventsCall, Permission::FilesWrite]);
             let grants = call.grants();
-            let (delivery, running) = call.start(misbehave(how, if how.ends_with("sleep") { 0 } else { 3 })).await;
+            let (delivery, running) = call.start(ask.clone()).await;
             let ender = async {
                 tokio::time::sleep(Duration::from_millis(30)).await;
                 if by_turn { world.cancel.cancel() } else { grants.end() }
                 Instant::now()
             };
             let (receipt, ended) = tokio::join!(running, ender);
-            assert!(ended.elapsed() < Duration::from_secs(1), "{how}");
+            assert!(ended.elapsed() < Duration::from_secs(1), "{shown}");
             let (answer, _) = delivery.await.unwrap();
-            if how.starts_with("background") {
-                assert!(answer.is_ok(), "{how}");
-                assert_eq!(receipt.background.unwrap().outcome, Outcome::Cancelled, "{how}");
+            if std::ptr::eq(plugin, &misbehaves) {
+                assert_eq!(answer.unwrap_err(), CallError::Cancelled, "{shown}");
+                assert_eq!(receipt.outcome, Outcome::Cancelled, "{shown}");
             } else {
-                assert_eq!(answer.unwrap_err(), CallError::Cancelled, "{how}");
-                assert_eq!(receipt.outcome, Outcome::Cancelled, "{how}");
+                assert!(answer.is_ok());
+                assert_eq!(receipt.background.unwrap().outcome, Outcome::Cancelled);
             }
         }
     }

@@ -26,6 +26,8 @@ pub(crate) struct Guest {
     pub(crate) call: String,
     /// Locals of `call`.
     pub(crate) locals: String,
+    /// What goes on after the result was delivered: a body that ends with a code of the callback (0: done).
+    pub(crate) background: Option<String>,
     pub(crate) says: Says,
 }
 
@@ -50,6 +52,7 @@ impl Default for Guest {
             describe: String::new(),
             call: String::new(),
             locals: String::new(),
+            background: None,
             says: Says::default(),
         }
     }
@@ -77,6 +80,17 @@ impl Guest {
     pub(crate) fn with(mut self, fields: &str) -> Self {
         self.fields.push_str(fields);
         self
+    }
+
+    /// Delivers an empty result, lets go once, and then does this.
+    pub(crate) fn goes_on(background: &str) -> Self {
+        let mut guest = Self { background: Some(background.into()), ..Self::default() };
+        guest.fields = r#"
+            (import "[export]innkeeper:plugin/tool@0.1.0" "[task-return]call" (func $return
+              (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i64 i32 i32 i32 i32)))
+            (import "$root" "[waitable-set-new]" (func $set (result i32)))"#
+            .into();
+        guest
     }
 
     pub(crate) fn local(mut self, local: &str) -> Self {
@@ -109,6 +123,26 @@ impl Guest {
         ComponentEncoder::default().module(&module).unwrap().validate(true).encode().unwrap()
     }
 
+    fn run(&self) -> String {
+        let (locals, call) = (&self.locals, &self.call);
+        let Some(background) = &self.background else {
+            return format!(
+                r#"(func (export "innkeeper:plugin/tool@0.1.0#call") (param i32) (result i32)
+                     {locals} {call} (i32.const 0))"#
+            );
+        };
+        let zeros = "(i32.const 0)".repeat(11) + "(i64.const 0)" + &"(i32.const 0)".repeat(4);
+        format!(
+            r#"(func (export "[async-lift]innkeeper:plugin/tool@0.1.0#call") (param i32) (result i32)
+                 {locals}
+                 (call $return {zeros})
+                 {call}
+                 (i32.const 1))
+               (func (export "[callback][async-lift]innkeeper:plugin/tool@0.1.0#call") (param i32 i32 i32) (result i32)
+                 {background})"#
+        )
+    }
+
     fn module(&self) -> String {
         let data = self.says.data();
         let end = MANIFEST as usize + data.len();
@@ -133,14 +167,10 @@ impl Guest {
               (func (export "innkeeper:plugin/plugin@0.1.0#describe") (result i32)
                 {describe}
                 (i32.const {MANIFEST}))
-              (func (export "innkeeper:plugin/tool@0.1.0#call") (param i32) (result i32)
-                {locals}
-                {call}
-                (i32.const 0)))"#,
+              {run})"#,
             fields = self.fields,
             describe = self.describe,
-            call = self.call,
-            locals = self.locals,
+            run = self.run(),
         )
     }
 }

@@ -9,13 +9,21 @@
 
 mod answers;
 mod authority;
+mod bytes;
 mod calls;
 mod clocks;
+mod compile;
 mod contract;
 mod describe;
 mod guests;
 mod imports;
+mod inputs;
 mod limits;
+mod logs;
 mod places;
+mod pool;
+mod statements;
+mod storm;
+mod streams;
 mod turn;
 mod world;

@@ -90,8 +90,11 @@ async fn hundreds_of_calls_that_misbehave_leave_the_sandbox_as_it_was() {
                 ended = format!("{ended}, {}", said(&background.outcome));
             }
             // How fast this machine is decides which of the two clocks of a busy guest is first.
-            let by_time = expected == "fuel" && ended == "active" || expected.ends_with("-fuel") && ended == "ok, background";
-            assert!(ended == expected || by_time, "{how} in round {round}: {ended} {receipt:?}");
+            let by_time = expected == "fuel" && ended == "active"
+                || expected.starts_with("ok, ") && ended == "ok, background";
+            // Background work that never lets go keeps its result from being delivered.
+            let kept = how.starts_with("background") && ["fuel", "active", "memory"].contains(&ended.as_str());
+            assert!(ended == expected || by_time || kept, "{how} in round {round}: {ended} {receipt:?}");
             assert_eq!(result.is_ok(), ended.starts_with("ok"), "{how}");
         }
         for order in ["feed:trap", "feed:loop", "feed:many-chunks 100", "feed:huge-chunk 2", "feed:cut-stream", "feed:open-streams"] {

@@ -19,6 +19,7 @@ use innkeeper_sandbox::{
     SandboxOptions,
 };
 use innkeeper_store::{LocalFiles, NewUser, Options, Store, connect, migrate};
+use innkeeper_testing::databases::{Backend, TestDatabase, database};
 use innkeeper_testing::guests::guest;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
@@ -35,6 +36,7 @@ pub(crate) struct World {
     pub(crate) audience: Arc<Audience>,
     pub(crate) script: Arc<Script>,
     _directory: Arc<tempfile::TempDir>,
+    _database: Arc<TestDatabase>,
 }
 
 /// Options of a sandbox that is small, and that compiles each guest once for all tests.
@@ -52,14 +54,27 @@ impl World {
     }
 
     pub(crate) async fn with(options: SandboxOptions, connections: u32) -> Self {
+        Self::on(Backend::Sqlite, options, connections).await.unwrap()
+    }
+
+    /// A world on each kind of database that is there.
+    pub(crate) async fn on_each_backend() -> Vec<Self> {
+        let mut worlds = Vec::new();
+        for backend in Backend::ALL {
+            worlds.extend(Self::on(backend, options(), 4).await);
+        }
+        worlds
+    }
+
+    async fn on(backend: Backend, options: SandboxOptions, connections: u32) -> Option<Self> {
+        let database = database(backend).await?;
         let directory = tempfile::tempdir().unwrap();
-        let url = format!("sqlite:///{}", directory.path().join("data.db").display());
-        let pool = connect(&Options { max_connections: connections, ..Options::new(&url) }).await.unwrap();
+        let pool = connect(&Options { max_connections: connections, ..Options::new(&database.url) }).await.unwrap();
         migrate::upgrade(&pool, &Clock::System, migrate::Target::Latest).await.unwrap();
         let files = Arc::new(LocalFiles::new(directory.path().join("files")).unwrap());
         let store = Store::new(pool, Clock::System, files);
         let ada = person(&store, "Ada", Role::User).await;
-        Self {
+        Some(Self {
             sandbox: Sandbox::new(options).unwrap(),
             store,
             principal: Principal::person(ada, Role::User),
@@ -67,7 +82,8 @@ impl World {
             audience: Arc::default(),
             script: Arc::default(),
             _directory: Arc::new(directory),
-        }
+            _database: Arc::new(database),
+        })
     }
 
     /// The same world, with a turn that can be ended apart.
@@ -80,6 +96,7 @@ impl World {
             audience: Arc::clone(&self.audience),
             script: Arc::clone(&self.script),
             _directory: Arc::clone(&self._directory),
+            _database: Arc::clone(&self._database),
         }
     }
 

@@ -105,7 +105,7 @@ async fn a_client_that_goes_away_cancels_its_turn() {
         });
         until("the turn runs", async || world.dispatch.running() == 1).await;
         request.abort();
-        until("the turn has ended", async || world.dispatch.running() == 0).await;
+        until(&format!("the turn of {body} has ended"), async || world.dispatch.running() == 0).await;
     }
 }
 

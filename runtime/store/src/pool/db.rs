@@ -1,11 +1,11 @@
 //! Single statements: written once with sea-query, run on whichever backend there is.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use sea_query::{Alias, Expr, ExprTrait, SelectStatement, SimpleExpr};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 use super::lease::{Built, Lease, Statement};
 use super::{Backend, Pool, Row, RowBudget, Tx};
@@ -18,14 +18,25 @@ pub(super) const CLIENT_TIMEOUT: Duration = Duration::from_secs(60);
 /// Longest time that a plugin's statement waits for its share of the pool.
 const SHARE_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// Why shared tables may not be written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// They are of a revision whose rows nobody here knows how to write.
+    Unknown(String),
+    /// They are of a known revision and lack columns, listed here.
+    Lacking(String),
+}
+
 /// A pool with what bounds its use: a share of its connections, a budget of rows, a count of statements.
 /// Cheap to clone; clones count together.
 #[derive(Clone, Debug)]
 pub struct Db {
     pool: Pool,
     statements: Arc<AtomicU64>,
-    /// The revision of shared tables that may not be written, where that is so.
-    refused: Arc<RwLock<Option<String>>>,
+    /// Why shared tables may not be written, where that is so.
+    refused: Arc<RwLock<Option<Refusal>>>,
+    /// Told when a statement met a table or column that is not there.
+    schema_missing: Arc<Notify>,
     share: Option<Arc<Semaphore>>,
     budget: Option<Arc<RowBudget>>,
 }
@@ -33,7 +44,7 @@ pub struct Db {
 impl Db {
     /// The whole pool, without bounds.
     pub fn new(pool: Pool) -> Self {
-        Self { pool, statements: Arc::default(), refused: Arc::default(), share: None, budget: None }
+        Self { pool, statements: Arc::default(), refused: Arc::default(), schema_missing: Arc::default(), share: None, budget: None }
     }
 
     /// The same database through a share of its connections.
@@ -78,7 +89,7 @@ impl Db {
         let built = bounded(self.backend(), select, cap, self.budget())?;
         let mut lease = self.lease().await?;
         self.count();
-        in_time(lease.rows(built, kept(cap), self.budget(), map)).await
+        self.noted(in_time(lease.rows(built, kept(cap), self.budget(), map)).await)
     }
 
     /// Reads the first row, if there is one.
@@ -106,7 +117,7 @@ impl Db {
         let built = self.built(statement)?;
         let mut lease = self.lease().await?;
         self.count();
-        in_time(lease.execute(built)).await
+        self.noted(in_time(lease.execute(built)).await)
     }
 
     /// Begins a transaction that may write. On SQLite it takes the write lock at once, so that it cannot fail
@@ -118,20 +129,34 @@ impl Db {
         Tx::begin(self.clone(), self.lease().await?).await
     }
 
-    /// Refuses or lets writes to shared tables, for this and all its clones; see `shape`.
-    pub(crate) fn refuse_shared_writes(&self, revision: Option<String>) {
-        match self.refused.write() {
-            Ok(mut refused) => *refused = revision,
-            Err(poisoned) => *poisoned.into_inner() = revision,
+    /// Refuses or lets writes to shared tables, for this and all its clones; see `shape`. Whether that is a change.
+    pub(crate) fn refuse_shared_writes(&self, refusal: Option<Refusal>) -> bool {
+        let mut refused = self.refused.write().unwrap_or_else(PoisonError::into_inner);
+        std::mem::replace(&mut *refused, refusal) != *refused
+    }
+
+    /// Waits until a statement of this or a clone met a table or column that is not there.
+    pub(crate) async fn schema_missing(&self) {
+        self.schema_missing.notified().await;
+    }
+
+    /// Lets `schema_missing` know.
+    pub(super) fn noted<T>(&self, outcome: Result<T, StoreError>) -> Result<T, StoreError> {
+        if let Err(StoreError::SchemaMissing(_)) = &outcome {
+            self.schema_missing.notify_one();
         }
+        outcome
     }
 
     /// A writing statement, unless it writes to a shared table whose shape is unknown.
     pub(super) fn built(&self, statement: &impl Statement) -> Result<Built, StoreError> {
         let built = Built::new(self.backend(), statement);
-        let refused = self.refused.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let refused = self.refused.read().unwrap_or_else(PoisonError::into_inner);
         match refused.as_ref() {
-            Some(revision) if !built.is_own() => Err(StoreError::UnknownShape(revision.clone())),
+            Some(refusal) if !built.is_own() => Err(match refusal {
+                Refusal::Unknown(revision) => StoreError::UnknownShape(revision.clone()),
+                Refusal::Lacking(columns) => StoreError::SchemaMissing(columns.clone()),
+            }),
             _ => Ok(built),
         }
     }

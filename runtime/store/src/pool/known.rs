@@ -112,7 +112,7 @@ impl Db {
         };
         let mut lease = self.lease().await?;
         self.count();
-        in_time(lease.rows(built, kept(cap), self.budget(), map)).await
+        self.noted(in_time(lease.rows(built, kept(cap), self.budget(), map)).await)
     }
 }
 

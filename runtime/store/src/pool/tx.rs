@@ -51,7 +51,7 @@ impl Tx {
         db.count();
         let rows = in_time(open(lease)?.rows(built, kept(cap), db.budget(), map)).await;
         *failed |= rows.is_err();
-        rows
+        db.noted(rows)
     }
 
     /// Reads the first row, if there is one.
@@ -79,7 +79,7 @@ impl Tx {
         self.db.count();
         let done = in_time(open(&mut self.lease)?.execute(built)).await;
         self.failed |= done.is_err();
-        done
+        self.db.noted(done)
     }
 
     /// Keeps what was written.

@@ -14,6 +14,7 @@ mod invocations;
 mod kv;
 mod memories;
 mod plugins;
+mod shape;
 mod statements;
 mod users;
 mod valves;

@@ -1,9 +1,10 @@
 //! Dropped calls that touch our own tables.
 
 use innkeeper_model::kv::KvScope;
-use innkeeper_model::permission::{Grant, Permission};
-use innkeeper_model::plugin::PluginSettings;
+use innkeeper_model::permission::{Grant, Grants, Permission};
+use innkeeper_model::plugin::{InstalledPlugin, PluginSettings};
 use innkeeper_model::receipt::{Background, Outcome, Usage};
+use innkeeper_store::Decision;
 use sea_query::Query;
 use serde_json::json;
 
@@ -56,6 +57,24 @@ async fn dropped_writes_of_plugins_are_whole(world: &World) {
         ]
     };
     whole(world, "install", nothing, add, there).await;
+    let decided = || Decision {
+        settings: PluginSettings { enabled: true, ..PluginSettings::default() },
+        grants: Grants::default().with(Permission::Kv).with(Permission::ChatsRead),
+    };
+    let id = install(world, "decided", b"zero").await.id;
+    let bytes = |n: usize| format!("component {n}").into_bytes();
+    let undecided = async |_| {
+        let back = |_: Option<&InstalledPlugin>| Some(Decision::default());
+        plugins.install_with(revision("decided", b"zero"), back).await.unwrap();
+    };
+    let replace =
+        async |n: usize| plugins.install_with(revision("decided", &bytes(n)), |_| Some(decided())).await;
+    let replaced = async |n: usize| {
+        let now = plugins.get(&id).await.unwrap().unwrap();
+        let digest = blake3::hash(&bytes(n)).to_hex();
+        vec![now.digest == digest.as_str(), now.settings == decided().settings, now.grants == decided().grants]
+    };
+    whole(world, "install_with", undecided, replace, replaced).await;
 
     let id = install(world, "echo", b"one").await.id;
     let last = tokio::sync::Mutex::new(0);

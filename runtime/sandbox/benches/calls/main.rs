@@ -1,0 +1,203 @@
+//! What a sandboxed call costs beside the same call on bare wasmtime, and a model read beside the same read on the pool.
+//!
+//! Each group is one comparison; `bare` is what the others are compared with. Figures that are no times go to a file of their own,
+//! in the folder that `INNKEEPER_BENCH_RESULTS` names.
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a benchmark may panic and print"
+)]
+
+mod bare;
+mod plugin;
+
+use std::hint::black_box;
+use std::time::Instant;
+
+use bare::BarePlugin;
+use criterion::{BenchmarkId, Criterion};
+use innkeeper_model::chunk::Chunk;
+use innkeeper_sandbox::{Ask, EngineOptions};
+use innkeeper_store::Pool;
+use innkeeper_testing::databases::Backend;
+use innkeeper_testing::guests::guest;
+use plugin::{Plugin, tool};
+use serde_json::json;
+use tokio::runtime::Runtime;
+
+fn main() {
+    let mut criterion = Criterion::default().configure_from_args();
+    fresh_and_live(&mut criterion);
+    reads(&mut criterion);
+    chunks(&mut criterion);
+    criterion.final_summary();
+    two_threads();
+    waiting();
+}
+
+/// One thread, as a worker of the runtime for guests is one.
+fn one_thread() -> Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
+}
+
+fn fresh_and_live(criterion: &mut Criterion) {
+    let runtime = one_thread();
+    let innkeeper = runtime.block_on(Plugin::new("nothing", EngineOptions::default(), Backend::Sqlite)).unwrap();
+    let bare = BarePlugin::new(&guest("nothing"), &EngineOptions::default());
+    for name in ["noop", "one-call"] {
+        let mut group = criterion.benchmark_group(format!("fresh {name}"));
+        group.bench_function("bare", |bencher| bencher.to_async(&runtime).iter(|| bare.call(name)));
+        group.bench_function("innkeeper", |bencher| bencher.to_async(&runtime).iter(|| innkeeper.call(name)));
+        group.finish();
+        let mut group = criterion.benchmark_group(format!("live {name}"));
+        let mut live = runtime.block_on(bare.live());
+        group.bench_function("bare", |bencher| bencher.iter(|| runtime.block_on(live.call(name))));
+        let mut live = runtime.block_on(innkeeper.live());
+        group.bench_function("innkeeper", |bencher| {
+            bencher.iter(|| runtime.block_on(live.hook(tool(name))).unwrap());
+        });
+        group.finish();
+    }
+}
+
+/// A row by its id, on the pool and from a guest that is there already.
+fn reads(criterion: &mut Criterion) {
+    for backend in Backend::ALL {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let Some(innkeeper) = runtime.block_on(Plugin::new("nothing", EngineOptions::default(), backend)) else {
+            continue;
+        };
+        let mut group = criterion.benchmark_group(format!("read a user on {backend:?}"));
+        let id = innkeeper.principal.user().unwrap().to_string();
+        let pool = innkeeper.store.pool().clone();
+        group.bench_function("bare", |bencher| bencher.iter(|| runtime.block_on(select(&pool, &id))));
+        let mut live = runtime.block_on(innkeeper.live());
+        for name in ["noop", "read-user"] {
+            group.bench_function(BenchmarkId::new("innkeeper", name), |bencher| {
+                bencher.iter(|| runtime.block_on(live.hook(tool(name))).unwrap());
+            });
+        }
+        let many = Ask::Tool { name: "read-user-at-once".into(), arguments: json!({"times": 32}).to_string() };
+        group.bench_function(BenchmarkId::new("innkeeper", "32 at once"), |bencher| {
+            bencher.iter(|| runtime.block_on(live.hook(many.clone())).unwrap());
+        });
+        group.finish();
+    }
+}
+
+/// What the store asks for a person, in plain SQL.
+async fn select(pool: &Pool, id: &str) {
+    let columns = "id, name, username, email, role, profile_image_url, bio, timezone, status_emoji, status_message, \
+                   last_active_at, created_at, updated_at";
+    match pool {
+        Pool::Sqlite(pool) => {
+            let sql = sqlx::AssertSqlSafe(format!("SELECT {columns} FROM \"user\" WHERE id = ?"));
+            black_box(sqlx::query(sql).bind(id).fetch_one(pool).await.unwrap());
+        }
+        Pool::Postgres(pool) => {
+            let sql = sqlx::AssertSqlSafe(format!("SELECT {columns} FROM \"user\" WHERE id = $1"));
+            black_box(sqlx::query(sql).bind(id).fetch_one(pool).await.unwrap());
+        }
+        Pool::MySql(pool) => {
+            let sql = sqlx::AssertSqlSafe(format!("SELECT {columns} FROM `user` WHERE id = ?"));
+            black_box(sqlx::query(sql).bind(id).fetch_one(pool).await.unwrap());
+        }
+    }
+}
+
+/// A stream filter that passes everything on.
+fn chunks(criterion: &mut Criterion) {
+    let runtime = one_thread();
+    let innkeeper = runtime.block_on(Plugin::new("nothing", EngineOptions::default(), Backend::Sqlite)).unwrap();
+    let mut group = criterion.benchmark_group("stream hook");
+    for count in [1, 16] {
+        let mut live = runtime.block_on(innkeeper.live());
+        let chunks = vec![Chunk::Text("a word or two".into()); count];
+        group.bench_function(BenchmarkId::new("chunks at once", count), |bencher| {
+            bencher.iter(|| runtime.block_on(live.hook(Ask::Stream(chunks.clone()))).unwrap());
+        });
+    }
+    group.finish();
+}
+
+/// Fresh calls from two threads at once, for three seconds each way.
+fn two_threads() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let innkeeper = runtime.block_on(Plugin::new("nothing", EngineOptions::default(), Backend::Sqlite)).unwrap();
+    let bare = BarePlugin::new(&guest("nothing"), &EngineOptions::default());
+    let per_second = |is_bare: bool| {
+        let started = Instant::now();
+        let tasks: Vec<_> = (0..2)
+            .map(|_| {
+                let (innkeeper, bare) = (innkeeper.clone(), bare.clone());
+                runtime.spawn(async move {
+                    let mut calls = 0_u64;
+                    while started.elapsed().as_secs() < 3 {
+                        if is_bare { bare.call("one-call").await } else { innkeeper.call("one-call").await }
+                        calls += 1;
+                        if calls % 64 == 0 {
+                            tokio::task::yield_now().await;
+                        }
+                    }
+                    calls
+                })
+            })
+            .collect();
+        let calls: u64 = runtime.block_on(async {
+            let mut sum = 0;
+            for task in tasks {
+                sum += task.await.unwrap();
+            }
+            sum
+        });
+        calls as f64 / started.elapsed().as_secs_f64()
+    };
+    let answers = json!({"bare": per_second(true), "innkeeper": per_second(false)});
+    keep("fresh calls on two threads", "calls/s", &answers);
+}
+
+/// Memory of calls that wait for an answer.
+fn waiting() {
+    const CALLS: usize = 1_000;
+    let runtime = one_thread();
+    let engine = EngineOptions { instances: 1_200, ..EngineOptions::default() };
+    let plugin = runtime.block_on(Plugin::new("ask-user", engine, Backend::Sqlite)).unwrap();
+    let ask = || Ask::Tool { name: "confirm".into(), arguments: json!({"question": "?"}).to_string() };
+    let local = tokio::task::LocalSet::new();
+    let per_call = runtime.block_on(local.run_until(async {
+        let mut running = Vec::new();
+        let mut before = 0;
+        for number in 0..CALLS + 100 {
+            if number == 100 {
+                // What the first ones take once for all is not counted.
+                tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+                before = resident();
+            }
+            let (delivery, run) = plugin.live().await.start(ask());
+            running.push((delivery, tokio::task::spawn_local(run)));
+        }
+        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+        (resident() - before) as f64 / CALLS as f64 / 1024.0
+    }));
+    keep("memory of a call that waits", "KiB", &json!({"innkeeper": per_call}));
+}
+
+/// Resident memory of this process, in bytes.
+fn resident() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
+}
+
+#[expect(clippy::disallowed_methods, reason = "whoever runs the benches says where results go")]
+fn keep(question: &str, unit: &str, answers: &serde_json::Value) {
+    println!("{question} ({unit}): {answers}");
+    if let Some(folder) = std::env::var_os("INNKEEPER_BENCH_RESULTS") {
+        let text = json!({"unit": unit, "answers": answers}).to_string();
+        std::fs::write(std::path::Path::new(&folder).join(format!("{question}.json")), text).unwrap();
+    }
+}
