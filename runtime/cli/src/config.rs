@@ -77,7 +77,10 @@ impl Settings {
         if named.is_none() && inside.exists() {
             let mut base = Layers::default();
             file::add(&mut base, &inside)?;
-            base.refuse("data_dir", "is in the data directory's own file; name the directory by `--data-dir`")?;
+            base.refuse(
+                "data_dir",
+                "is in the data directory's own file; name the directory by `--data-dir`",
+            )?;
             base.over(layers);
             layers = base;
         }

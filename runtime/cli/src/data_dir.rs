@@ -10,21 +10,28 @@ use anyhow::{Context, bail};
 pub(crate) fn prepare(path: &Path) -> anyhow::Result<()> {
     let shown = path.display();
     match fs::metadata(path) {
-        Ok(metadata) if !metadata.is_dir() => bail!("data directory `{shown}` is a file; name a directory by `--data-dir`"),
+        Ok(metadata) if !metadata.is_dir() => {
+            bail!("data directory `{shown}` is a file; name a directory by `--data-dir`")
+        }
         Ok(metadata) => keep_private(path, &metadata)?,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            make(path).with_context(|| format!("data directory `{shown}` cannot be made; name another by `--data-dir`"))?;
+            make(path).with_context(|| {
+                format!("data directory `{shown}` cannot be made; name another by `--data-dir`")
+            })?;
         }
         Err(error) => {
-            return Err(error).with_context(|| format!("data directory `{shown}` cannot be used; name another by `--data-dir`"));
+            return Err(error).with_context(|| {
+                format!("data directory `{shown}` cannot be used; name another by `--data-dir`")
+            });
         }
     }
     probe(path).map_err(|error| match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
             anyhow::anyhow!("data directory `{shown}` is full; free some space on its file system")
         }
-        _ => anyhow::Error::new(error)
-            .context(format!("data directory `{shown}` cannot be written; change its owner or name another by `--data-dir`")),
+        _ => anyhow::Error::new(error).context(format!(
+            "data directory `{shown}` cannot be written; change its owner or name another by `--data-dir`"
+        )),
     })
 }
 

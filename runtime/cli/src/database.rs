@@ -22,7 +22,8 @@ pub(crate) async fn open(settings: &Settings, create: bool) -> anyhow::Result<Po
 /// A store whose schema is up to date.
 pub(crate) async fn store(settings: &Settings) -> anyhow::Result<Store> {
     let pool = open(settings, true).await?;
-    let report = migrate::upgrade(&pool, &Clock::System, Target::Latest).await.with_context(|| named(settings))?;
+    let report =
+        migrate::upgrade(&pool, &Clock::System, Target::Latest).await.with_context(|| named(settings))?;
     for warning in &report.warnings {
         tracing::warn!("{warning}");
     }
@@ -31,7 +32,8 @@ pub(crate) async fn store(settings: &Settings) -> anyhow::Result<Store> {
     }
     migrate::ensure_supported(&pool).await.with_context(|| named(settings))?;
     let path = settings.data_dir.join("files");
-    let files = LocalFiles::new(&path).with_context(|| format!("files cannot be kept in `{}`", path.display()))?;
+    let files =
+        LocalFiles::new(&path).with_context(|| format!("files cannot be kept in `{}`", path.display()))?;
     let store = Store::new(pool, Clock::System, Arc::new(files));
     // Open WebUI may have moved on; then its tables are only read.
     store.refresh_shape().await.with_context(|| named(settings))?;

@@ -24,7 +24,8 @@ pub(crate) fn run(command: Db, settings: &Settings, output: &Output) -> anyhow::
                 let pending: Vec<String> = plan.steps.iter().map(Step::label).collect();
                 let owner = owner(&current.owner);
                 let backend = pool.backend().to_string();
-                let value = json!({ "backend": backend, "owner": owner, "applied": applied, "pending": pending });
+                let value =
+                    json!({ "backend": backend, "owner": owner, "applied": applied, "pending": pending });
                 output.say(&value, || {
                     facts(&[
                         ("database", backend.clone()),
@@ -35,12 +36,18 @@ pub(crate) fn run(command: Db, settings: &Settings, output: &Output) -> anyhow::
                 })
             }
             Db::Upgrade => {
-                let report = migrate::upgrade(&pool, &Clock::System, Target::Latest).await.context("cannot upgrade the database")?;
+                let report = migrate::upgrade(&pool, &Clock::System, Target::Latest)
+                    .await
+                    .context("cannot upgrade the database")?;
                 let done: Vec<String> = report.done.iter().map(Step::label).collect();
                 let value = json!({ "done": done, "warnings": report.warnings });
                 output.say(&value, || {
                     let warnings = report.warnings.iter().map(|warning| format!("warning: {warning}\n"));
-                    let done = if done.is_empty() { "nothing to do".to_owned() } else { format!("done: {}", list(&done)) };
+                    let done = if done.is_empty() {
+                        "nothing to do".to_owned()
+                    } else {
+                        format!("done: {}", list(&done))
+                    };
                     format!("{}{done}", warnings.collect::<String>())
                 })
             }

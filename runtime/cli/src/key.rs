@@ -19,12 +19,23 @@ pub(crate) fn run(command: Key, settings: &Settings, output: &Output) -> anyhow:
                 let user = person::find(&store, &user).await?;
                 let made = store.api_keys().create(&user.id, &name).await;
                 if let Err(StoreError::NotFound(_)) = made {
-                    bail!("`{}` is `{}` and may have no key; admit them first", cell(&user.email), cell(&user.role));
+                    bail!(
+                        "`{}` is `{}` and may have no key; admit them first",
+                        cell(&user.email),
+                        cell(&user.role)
+                    );
                 }
                 let (key, secret) = made.context("the key could not be made")?;
-                let mut value = shown(&key);
-                value["secret"] = json!(secret);
-                output.say(&value, || format!("{secret}\nThis key of `{}` is shown only now; its id is {}.", cell(&user.email), key.id))
+                let ApiKey { id, user: owner, name, created_at } = &key;
+                let value =
+                    json!({ "id": id.as_str(), "user": owner, "name": name, "created_at": created_at, "secret": secret });
+                output.say(&value, || {
+                    format!(
+                        "{secret}\nThis key of `{}` is shown only now; its id is {}.",
+                        cell(&user.email),
+                        key.id
+                    )
+                })
             }
             Key::List => {
                 let keys = store.api_keys().list(None).await?;
@@ -38,7 +49,9 @@ pub(crate) fn run(command: Key, settings: &Settings, output: &Output) -> anyhow:
                 if !store.api_keys().revoke(&ApiKeyId::new(key.clone())).await? {
                     bail!("there is no key `{}`; `innkeeper key list` shows ids", cell(&key));
                 }
-                output.say(&json!({ "revoked": key }), || "revoked; what runs by it ends within two seconds".to_owned())
+                output.say(&json!({ "revoked": key }), || {
+                    "revoked; what runs by it ends within two seconds".to_owned()
+                })
             }
         }
     })

@@ -45,7 +45,7 @@ fn main() -> ExitCode {
 }
 
 fn run(args: Args, output: &Output) -> anyhow::Result<()> {
-    #[expect(clippy::disallowed_methods, reason = "the one place where the environment is read")]
+    // The one place where the environment is read.
     let environment = std::env::vars_os().collect();
     let settings = Settings::load(&args, environment)?;
     log::start(&settings, matches!(args.command, Command::Serve(_)))?;

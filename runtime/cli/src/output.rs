@@ -66,7 +66,9 @@ pub(crate) fn table(head: &[&str], rows: &[Vec<String>]) -> String {
     let line = |values: &mut dyn Iterator<Item = &str>| {
         let padded: Vec<String> = values
             .zip(&widths)
-            .map(|(value, width)| format!("{value}{}", " ".repeat(width.saturating_sub(value.chars().count()))))
+            .map(|(value, width)| {
+                format!("{value}{}", " ".repeat(width.saturating_sub(value.chars().count())))
+            })
             .collect();
         format!("{}\n", padded.join("  ").trim_end())
     };

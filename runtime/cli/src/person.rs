@@ -16,7 +16,12 @@ pub(crate) async fn find(store: &Store, named: &str) -> anyhow::Result<User> {
         Some(user) => Some(user),
         None => users.find_by_email(named).await?,
     };
-    found.ok_or_else(|| anyhow!("there is nobody with the id or address `{}`; add them with `innkeeper user add`", cell(named)))
+    found.ok_or_else(|| {
+        anyhow!(
+            "there is nobody with the id or address `{}`; add them with `innkeeper user add`",
+            cell(named)
+        )
+    })
 }
 
 /// The person that is named, or the only one who has keys.

@@ -43,7 +43,14 @@ async fn one(
         Plugin::List => show::list(stack, output),
         Plugin::Show { plugin } => show::one(stack, &id(&plugin)?, output),
         Plugin::Grant { plugin, permission: name, scope, unattended, event_type } => {
-            change::grant(stack, &id(&plugin)?, permission(&name)?, (scope.into(), unattended, event_type), output).await
+            change::grant(
+                stack,
+                &id(&plugin)?,
+                permission(&name)?,
+                (scope.into(), unattended, event_type),
+                output,
+            )
+            .await
         }
         Plugin::Revoke { plugin, permission: name } => {
             change::revoke(stack, &id(&plugin)?, permission(&name)?, output).await
@@ -68,7 +75,8 @@ fn id(text: &str) -> anyhow::Result<PluginId> {
 
 fn permission(name: &str) -> anyhow::Result<Permission> {
     Permission::parse(name).ok_or_else(|| {
-        let known = Permission::ALL.iter().map(|permission| permission.as_str()).collect::<Vec<_>>().join(", ");
+        let known =
+            Permission::ALL.iter().map(|permission| permission.as_str()).collect::<Vec<_>>().join(", ");
         anyhow!("unknown permission `{}`; there are {known}", cell(name))
     })
 }

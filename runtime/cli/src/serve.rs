@@ -55,7 +55,8 @@ async fn listen(settings: &Settings) -> anyhow::Result<TcpListener> {
         Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
             bail!("the address {address} is taken by another program; stop it, or name another by `--listen`")
         }
-        Err(error) => Err(error).with_context(|| format!("cannot listen on {address}; name another address by `--listen`")),
+        Err(error) => Err(error)
+            .with_context(|| format!("cannot listen on {address}; name another address by `--listen`")),
     }
 }
 

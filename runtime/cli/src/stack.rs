@@ -28,9 +28,17 @@ impl Runtimes {
     /// Starts both.
     pub(crate) fn start() -> anyhow::Result<Self> {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        let main = Builder::new_multi_thread().worker_threads(cores.clamp(1, 4)).thread_name("main").enable_all().build();
-        let guests = Builder::new_multi_thread().worker_threads(cores).thread_name("guests").enable_all().build();
-        Ok(Self { main: main.context("threads cannot be started")?, guests: guests.context("threads cannot be started")? })
+        let main = Builder::new_multi_thread()
+            .worker_threads(cores.clamp(1, 4))
+            .thread_name("main")
+            .enable_all()
+            .build();
+        let guests =
+            Builder::new_multi_thread().worker_threads(cores).thread_name("guests").enable_all().build();
+        Ok(Self {
+            main: main.context("threads cannot be started")?,
+            guests: guests.context("threads cannot be started")?,
+        })
     }
 
     /// Stops both without waiting for what still runs.
@@ -60,7 +68,8 @@ impl Stack {
             let store = store.clone();
             tokio::spawn(async move { store.watch_shape().await });
         }
-        let sandbox = Sandbox::new(sandbox_options(settings, serves)?).context("the sandbox cannot be made")?;
+        let sandbox =
+            Sandbox::new(sandbox_options(settings, serves)?).context("the sandbox cannot be made")?;
         let limits = LimitsConfig { defaults: settings.limits.clone(), ceilings: settings.ceilings.clone() };
         let registry = Registry::open(store.clone(), sandbox.clone(), limits, settings.component_max)
             .await

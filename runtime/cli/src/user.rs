@@ -25,7 +25,9 @@ pub(crate) fn run(command: User, settings: &Settings, output: &Output) -> anyhow
                 } else {
                     added?
                 };
-                output.say(&shown(&user), || format!("added `{}` ({}) with the id {}", cell(&user.email), user.role, user.id))
+                output.say(&shown(&user), || {
+                    format!("added `{}` ({}) with the id {}", cell(&user.email), user.role, user.id)
+                })
             }
         }
     })

@@ -437,8 +437,16 @@ fn context(turn: &ChatTurn, model: &str) -> TurnContext {
         features: turn.features.clone().unwrap_or(default.features),
         variables: turn.variables.clone().unwrap_or(default.variables),
         metadata: turn.metadata.clone().unwrap_or(default.metadata),
-        task: None,
+        task: turn.metadata.as_deref().and_then(task_of),
     }
+}
+
+/// What the call is for, where the client says that it is no chat: `task` and `task_body` of the metadata.
+fn task_of(metadata: &str) -> Option<(String, Option<String>)> {
+    let metadata = innkeeper_model::json::object(metadata).ok()?;
+    let name = innkeeper_model::json::string(metadata.get("task")?)?;
+    let body = metadata.get("task_body").filter(|body| *body != "null");
+    Some((name.into_owned(), body.map(str::to_owned)))
 }
 
 /// The conversation as outlet filters see it.

@@ -47,7 +47,7 @@ async fn answer<T>(mut reply: oneshot::Sender<T>, work: impl Future<Output = T>)
 
 fn tools(scope: &Scope) -> Vec<OfferedTool> {
     let snapshot = scope.dispatch.registry().snapshot();
-    let offered = snapshot.tools().into_iter().flat_map(|plugin| {
+    let offered = snapshot.tools().iter().flat_map(|plugin| {
         let tools = plugin.manifest.tools.iter().map(|tool| OfferedTool {
             plugin: plugin.id.clone(),
             name: tool.name.clone(),

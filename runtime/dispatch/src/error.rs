@@ -32,7 +32,7 @@ pub enum DispatchError {
         action: String,
     },
     /// The arguments do not fit the tool's schema.
-    #[error("arguments do not fit: {0}")]
+    #[error("{0}")]
     InvalidArguments(String),
     /// The request's body.
     #[error("{0}")]

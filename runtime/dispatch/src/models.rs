@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use innkeeper_host::CallHandle;
-use innkeeper_model::{PluginId, Principal};
+use innkeeper_model::{PluginId, Principal, UserId};
 use innkeeper_registry::Plugin;
 use innkeeper_sandbox::{Answer, Ask, Budget, ModelList};
 use serde::Serialize;
@@ -52,27 +52,32 @@ pub(crate) enum Target {
     Provider { provider: Arc<Provider>, model: String },
 }
 
-/// Lists of manifolds, for as long as they said.
+/// Lists of manifolds, for as long as they said. Each person has their own: a plugin may list what only they may know of.
 #[derive(Default)]
-pub(crate) struct ModelCache(Mutex<HashMap<(PluginId, i64), (Instant, Arc<ModelList>)>>);
+pub(crate) struct ModelCache(Mutex<HashMap<ListKey, CachedList>>);
+
+/// Whose list: the plugin, its revision, and the person.
+type ListKey = (PluginId, i64, Option<UserId>);
+/// A list, and until when it counts.
+type CachedList = (Instant, Arc<ModelList>);
 
 impl ModelCache {
-    fn get(&self, plugin: &Plugin) -> Option<Arc<ModelList>> {
+    fn get(&self, plugin: &Plugin, user: Option<&UserId>) -> Option<Arc<ModelList>> {
         let cache = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         cache
-            .get(&(plugin.id.clone(), plugin.revision))
+            .get(&(plugin.id.clone(), plugin.revision, user.cloned()))
             .filter(|(until, _)| *until > Instant::now())
             .map(|(_, list)| Arc::clone(list))
     }
 
-    fn put(&self, plugin: &Plugin, list: &Arc<ModelList>) {
+    fn put(&self, plugin: &Plugin, user: Option<&UserId>, list: &Arc<ModelList>) {
         let until = Instant::now() + Duration::from_secs(u64::from(list.cache_seconds));
         let mut cache = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        cache.retain(|(id, revision), (until, _)| {
+        cache.retain(|(id, revision, _), (until, _)| {
             *until > Instant::now() && (*id != plugin.id || *revision == plugin.revision)
         });
         if list.cache_seconds > 0 {
-            cache.insert((plugin.id.clone(), plugin.revision), (until, Arc::clone(list)));
+            cache.insert((plugin.id.clone(), plugin.revision, user.cloned()), (until, Arc::clone(list)));
         }
     }
 }
@@ -107,9 +112,9 @@ impl Dispatch {
         let created = self.store().clock().seconds();
         let mut entries = Vec::new();
         for plugin in self.registry().snapshot().pipes() {
-            match self.pipe_models(principal, &plugin).await {
+            match self.pipe_models(principal, plugin).await {
                 Ok(list) => {
-                    entries.extend(list.models.iter().map(|model| pipe_entry(&plugin, model, created)))
+                    entries.extend(list.models.iter().map(|model| pipe_entry(plugin, model, created)))
                 }
                 Err(error) => tracing::warn!(plugin = %plugin.id, %error, "a pipe could not list its models"),
             }
@@ -132,7 +137,7 @@ impl Dispatch {
         let created = self.store().clock().seconds();
         let mut entries = Vec::new();
         for plugin in self.registry().snapshot().pipes() {
-            let list = match self.model_cache().get(plugin) {
+            let list = match self.model_cache().get(plugin, scope.user()) {
                 Some(list) => Some(list),
                 None => scope.list_once(plugin, caller, left).await,
             };
@@ -163,7 +168,7 @@ impl Dispatch {
         principal: &Principal,
         plugin: &Arc<Plugin>,
     ) -> Result<Arc<ModelList>, DispatchError> {
-        if let Some(list) = self.model_cache().get(plugin) {
+        if let Some(list) = self.model_cache().get(plugin, principal.user()) {
             return Ok(list);
         }
         let work = {
@@ -179,7 +184,7 @@ impl Dispatch {
             }
         };
         let list = Arc::new(self.run_alone(principal, work).await?);
-        self.model_cache().put(plugin, &list);
+        self.model_cache().put(plugin, principal.user(), &list);
         Ok(list)
     }
 }

@@ -90,9 +90,9 @@ impl Dispatch {
             });
         }
         innkeeper_model::json::check(arguments)
-            .map_err(|error| DispatchError::InvalidArguments(error.to_string()))?;
+            .map_err(|error| DispatchError::InvalidArguments(format!("arguments are not JSON: {error}")))?;
         let value: Value = serde_json::from_str(arguments)
-            .map_err(|error| DispatchError::InvalidArguments(error.to_string()))?;
+            .map_err(|error| DispatchError::InvalidArguments(format!("arguments are not JSON: {error}")))?;
         let wrong = |problem: innkeeper_registry::ArgumentError| {
             DispatchError::InvalidArguments(crate::error::shown(&problem.to_string()))
         };

@@ -124,7 +124,14 @@ impl CallHandle {
             setup.phase = Phase::Run(store.for_plugin(&setup.plugin).with_row_budget(Arc::clone(&rows)));
         }
         let counters = Counters::default();
-        Self(Arc::new(Call { setup, clock, counters, running: AtomicUsize::new(0), rows, settled: SetOnce::new() }))
+        Self(Arc::new(Call {
+            setup,
+            clock,
+            counters,
+            running: AtomicUsize::new(0),
+            rows,
+            settled: SetOnce::new(),
+        }))
     }
 
     /// Begins a host call that needs a permission; `bytes` is what the guest passed in.

@@ -1,8 +1,8 @@
 //! `events`: what the plugin shows to the person and asks of them.
 //! Which permission an event needs is decided in `innkeeper_model::event`, by the type on the wire.
 
-use innkeeper_model::event::{Direction, WireEvent, check};
 use innkeeper_model::Permission;
+use innkeeper_model::event::{Direction, WireEvent, check};
 use wasmtime::component::Accessor;
 
 use crate::bindings::innkeeper::plugin::events::{self as wit, HostWithStore};

@@ -62,7 +62,10 @@ impl From<StoreError> for Fault {
             }
             StoreError::UnknownShape(_) => {
                 tracing::warn!(%error, "a host call may not write shared tables");
-                Self::Guest(Error::unavailable("the server's shared tables are only read at present", Some(60_000)))
+                Self::Guest(Error::unavailable(
+                    "the server's shared tables are only read at present",
+                    Some(60_000),
+                ))
             }
             StoreError::SchemaMissing(_) => {
                 tracing::warn!(%error, "a host call needs what the database lacks");

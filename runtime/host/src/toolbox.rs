@@ -1,7 +1,7 @@
 //! `toolbox`: tools of other plugins. The child is handed to the turn's driver; this only waits for its answer.
 
-use innkeeper_model::tool::ToolResult;
 use innkeeper_model::json;
+use innkeeper_model::tool::ToolResult;
 use innkeeper_model::{Error, Permission, PluginId};
 use tokio::sync::oneshot;
 use wasmtime::component::Accessor;
@@ -35,9 +35,8 @@ async fn call_tool(
     let bytes = (plugin.len() + name.len() + arguments.len()) as u64;
     let begun = call.begin(Interface::Toolbox, USE, bytes).and_then(|call| {
         let plugin = PluginId::parse(&plugin).map_err(|error| Error::invalid("plugin", error.to_string()))?;
-        json::check(&arguments).map_err(|error| {
-            Error::invalid("arguments", format!("the arguments are not JSON: {error}"))
-        })?;
+        json::check(&arguments)
+            .map_err(|error| Error::invalid("arguments", format!("the arguments are not JSON: {error}")))?;
         let (reply, answer) = oneshot::channel();
         submit(&call, fuel, Spent::default(), ChildAsk::Tool { plugin, name, arguments, reply })?;
         Ok((call, answer))

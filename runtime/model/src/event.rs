@@ -53,7 +53,7 @@ pub fn check(event: &WireEvent, direction: Direction, grants: &Grants) -> Result
         return if shows_html(&kind, &event.data) { need(Permission::EventsHtml) } else { Ok(()) };
     }
     let grant = grants.get(Permission::EventsOther).ok_or(Permission::EventsOther)?;
-    if grant.event_types.iter().any(|allowed| *allowed == event.kind) {
+    if grant.event_types.contains(&event.kind) {
         Ok(())
     } else {
         Err(Permission::EventsOther)

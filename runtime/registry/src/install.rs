@@ -59,7 +59,9 @@ impl Registry {
         let decide = move |before: Option<&InstalledPlugin>| {
             let decision = decision(&manifest, before, grant_requested);
             let same = |before: &InstalledPlugin| {
-                before.digest == digest && before.settings == decision.settings && before.grants == decision.grants
+                before.digest == digest
+                    && before.settings == decision.settings
+                    && before.grants == decision.grants
             };
             // The same bytes again change nothing, and end no call.
             (!before.is_some_and(same)).then_some(decision)

@@ -76,9 +76,8 @@ impl Admission {
             return Err(CallError::Unavailable { limit: "queue", retry_after: limits.queue_wait });
         }
         let mut slots = self.wait_for(count, limits).await?;
-        let permits = counted.into_iter().filter_map(|(plugin, user)| {
-            Some(Permit::new(slots.split(1)?, plugin, user))
-        });
+        let permits =
+            counted.into_iter().filter_map(|(plugin, user)| Some(Permit::new(slots.split(1)?, plugin, user)));
         Ok(permits.collect())
     }
 

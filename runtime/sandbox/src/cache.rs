@@ -119,8 +119,7 @@ fn make_private(directory: &Path) -> io::Result<()> {
         _ => {}
     }
     let found = fs::metadata(directory)?;
-    let refused =
-        |problem: String| Err(io::Error::new(io::ErrorKind::PermissionDenied, problem));
+    let refused = |problem: String| Err(io::Error::new(io::ErrorKind::PermissionDenied, problem));
     if found.mode() & 0o022 != 0 {
         return refused(format!(
             "`{}` can be written by others (mode {:o}); run `chmod 700` on it",

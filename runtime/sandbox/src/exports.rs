@@ -1,8 +1,8 @@
 //! What the host can ask a plugin, and what it answers: the exports of the contract behind one pair of types.
 
 use innkeeper_host::bindings::exports::innkeeper::plugin::{action, filter, job, pipe, plugin, tool};
-use innkeeper_host::bindings::innkeeper::types::{actions as wit_actions, common, tools as wit_tools};
 use innkeeper_host::bindings::innkeeper::types::invocation as wit;
+use innkeeper_host::bindings::innkeeper::types::{actions as wit_actions, common, tools as wit_tools};
 use innkeeper_host::convert::{all, chat_request, json, tool as convert_tool};
 use innkeeper_host::stream::{ChunkFault, chunks_from_guest};
 use innkeeper_host::{CallHandle, State};

@@ -17,10 +17,10 @@ mod sandbox;
 
 pub use admission::Permit;
 pub use compile::Compiler;
-pub use engine::{EngineOptions, FUEL_YIELD};
 /// For measuring beside bare wasmtime: the engine alone.
 #[doc(hidden)]
 pub use engine::engine as bare_engine;
+pub use engine::{EngineOptions, FUEL_YIELD};
 pub use error::{CallError, LoadError};
 pub use exports::{Answer, Ask, ModelList, PipeModel, Reply};
 pub use inspect::{InspectError, Inspection, inspect};

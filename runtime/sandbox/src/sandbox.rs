@@ -121,8 +121,14 @@ impl Sandbox {
         }
     }
 
-    fn link(&self, component: &Component, digest: String, kinds: Kinds) -> Result<Arc<LoadedPlugin>, LoadError> {
-        let wrong = |error: wasmtime::Error| LoadError::Link(innkeeper_host::log::escape(&format!("{error:#}")));
+    fn link(
+        &self,
+        component: &Component,
+        digest: String,
+        kinds: Kinds,
+    ) -> Result<Arc<LoadedPlugin>, LoadError> {
+        let wrong =
+            |error: wasmtime::Error| LoadError::Link(innkeeper_host::log::escape(&format!("{error:#}")));
         let pre = self.0.linker.instantiate_pre(component).map_err(wrong)?;
         let exports = Exports::find(&pre, kinds)?;
         Ok(Arc::new(LoadedPlugin { kinds, digest, pre, exports }))
@@ -155,7 +161,11 @@ impl Sandbox {
         };
         let max_memory = self.0.max_memory;
         let made = Invocation::new(Arc::clone(plugin), setup, budget, permit, 0, max_memory).await;
-        let raw = made.map_err(|(error, _)| error)?.describe().await.map_err(|error| match error {
+        let described = match made {
+            Ok(instance) => instance.describe().await,
+            Err((error, _)) => Err(error),
+        };
+        let raw = described.map_err(|error| match error {
             CallError::Limit("fuel") => CallError::Limit("describe-fuel"),
             CallError::Limit("active") => CallError::Limit("describe"),
             error => error,

@@ -13,6 +13,7 @@ use innkeeper_store::{ApiKeyId, Store, StoreError};
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 /// How long a look-up holds.
 const FRESH: Duration = Duration::from_secs(1);
@@ -66,7 +67,8 @@ impl Access {
         // The map is searched by a hash, so that how long the search takes says nothing about keys.
         let hash = *blake3::hash(secret.as_bytes()).as_bytes();
         let now = Instant::now();
-        let known = self.known().get(&hash).filter(|(_, until)| now < *until).map(|(caller, _)| caller.clone());
+        let known =
+            self.known().get(&hash).filter(|(_, until)| now < *until).map(|(caller, _)| caller.clone());
         if known.is_some() {
             return Ok(known);
         }
@@ -92,7 +94,7 @@ impl Access {
 
     /// For a connection that stays open.
     pub(crate) fn lease(self: &Arc<Self>, caller: &Caller) -> Lease {
-        Lease { access: Arc::clone(self), caller: caller.clone(), changes: self.generation.subscribe() }
+        Lease::new(Arc::clone(self), caller.clone())
     }
 
     /// Looks for changes by others until it is cancelled.
@@ -117,31 +119,40 @@ impl Access {
 
 /// Says when a key no longer gives what it gave.
 pub(crate) struct Lease {
-    access: Arc<Access>,
-    caller: Caller,
-    changes: watch::Receiver<i64>,
+    over: CancellationToken,
+    /// A task of its own, so that a stream which never rests does not keep the look-up from its end.
+    _watch: AbortOnDropHandle<()>,
 }
 
 impl Lease {
-    /// Returns once the key, the person or the role has changed; never, as long as all is as it was.
-    pub(crate) async fn ended(&mut self) {
-        loop {
-            if self.changes.changed().await.is_err() {
-                return std::future::pending().await;
-            }
-            while !self.holds().await.unwrap_or_default() {
-                if self.holds().await == Some(false) {
-                    return;
-                }
-                // The database does not answer. The change is known, so the question is asked until it is answered.
-                tokio::time::sleep(FRESH).await;
-            }
-        }
+    fn new(access: Arc<Access>, caller: Caller) -> Self {
+        let over = CancellationToken::new();
+        let (changes, told) = (access.generation.subscribe(), over.clone());
+        let watch = tokio::spawn(async move {
+            watch_one(&access, &caller, changes).await;
+            told.cancel();
+        });
+        Self { over, _watch: AbortOnDropHandle::new(watch) }
     }
 
-    /// Whether all is as it was; `None` where the database does not answer.
-    async fn holds(&self) -> Option<bool> {
-        let now = self.access.verify(&self.caller.secret).await.ok()?;
-        Some(now.is_some_and(|now| now.key == self.caller.key && now.role() == self.caller.role()))
+    /// Returns once the key, the person or the role has changed; never, as long as all is as it was.
+    pub(crate) async fn ended(&self) {
+        self.over.cancelled().await;
+    }
+}
+
+async fn watch_one(access: &Access, caller: &Caller, mut changes: watch::Receiver<i64>) {
+    loop {
+        if changes.changed().await.is_err() {
+            return std::future::pending().await;
+        }
+        loop {
+            match access.verify(&caller.secret).await {
+                Ok(Some(now)) if now.key == caller.key && now.role() == caller.role() => break,
+                Ok(_) => return,
+                // A change is known, so the question is asked until the database answers it.
+                Err(_) => tokio::time::sleep(FRESH).await,
+            }
+        }
     }
 }

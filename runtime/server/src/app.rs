@@ -42,7 +42,13 @@ impl App {
     pub(crate) fn new(state: ServerState) -> Self {
         let access = Arc::new(Access::new(state.store.clone()));
         let health = Health::new(state.store.clone(), state.options.data_dir.clone());
-        Self(Arc::new(Parts { state, access, health, closing: CancellationToken::new(), sockets: TaskTracker::new() }))
+        Self(Arc::new(Parts {
+            state,
+            access,
+            health,
+            closing: CancellationToken::new(),
+            sockets: TaskTracker::new(),
+        }))
     }
 
     /// Runs turns, tool calls and actions.

@@ -58,7 +58,9 @@ impl From<BodyFailure> for Failure {
             BodyFailure::TooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, "body-too-large"),
             BodyFailure::TooSlow(_) => (StatusCode::REQUEST_TIMEOUT, "body-too-slow"),
             BodyFailure::Broken => (StatusCode::BAD_REQUEST, "body-broken"),
-            BodyFailure::Encoding(_) | BodyFailure::Syntax { .. } => (StatusCode::BAD_REQUEST, "malformed-json"),
+            BodyFailure::Encoding(_) | BodyFailure::Syntax { .. } => {
+                (StatusCode::BAD_REQUEST, "malformed-json")
+            }
             BodyFailure::TooDeep { .. } => (StatusCode::BAD_REQUEST, "too-deep"),
             BodyFailure::Shape(_) => (StatusCode::BAD_REQUEST, "invalid-body"),
         };
@@ -104,7 +106,8 @@ impl FromRequest<App> for JsonText {
 
 /// Reads a body whole.
 pub(crate) async fn read(request: Request, max: usize, timeout: Duration) -> Result<Bytes, BodyFailure> {
-    let announced = request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    let announced =
+        request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
     let body = request.into_body();
     let collected = async {
         if announced.is_some_and(|length| length > max as u64) {
@@ -184,7 +187,12 @@ mod tests {
     fn malformed_json_names_its_line_and_column() {
         let todo = "send valid JSON";
         check("{\n  \"ä\": ]", &format!("the body is not JSON: expected a value at line 2 column 8; {todo}"));
-        check("{} x", &format!("the body is not JSON: unexpected text after the end of the value at line 1 column 4; {todo}"));
+        check(
+            "{} x",
+            &format!(
+                "the body is not JSON: unexpected text after the end of the value at line 1 column 4; {todo}"
+            ),
+        );
     }
 
     #[test]

@@ -10,8 +10,7 @@ use crate::app::App;
 use crate::failure::Failure;
 
 /// Said whatever is wrong with a key, so that an answer tells nothing about keys.
-const UNAUTHORIZED: &str =
-    "no valid API key: send the header `Authorization: Bearer ik_…`; an operator makes keys with `innkeeper key create`";
+const UNAUTHORIZED: &str = "no valid API key: send the header `Authorization: Bearer ik_…`; an operator makes keys with `innkeeper key create`";
 
 /// Somebody who runs the server.
 pub(crate) struct Admin(pub(crate) Caller);

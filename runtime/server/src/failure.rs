@@ -28,7 +28,7 @@ pub(crate) struct Failure {
     /// A sentence for people: what is wrong, where, and what to do.
     pub(crate) message: String,
     /// More for programs.
-    pub(crate) details: Option<Value>,
+    pub(crate) details: Option<Box<Value>>,
     /// Which field of the request.
     pub(crate) param: Option<String>,
     /// Seconds after which a retry can help.
@@ -95,7 +95,7 @@ impl Failure {
 
     /// Adds more for programs.
     pub(crate) fn with_details(mut self, details: Value) -> Self {
-        self.details = Some(details);
+        self.details = Some(Box::new(details));
         self
     }
 
@@ -142,8 +142,11 @@ impl Failure {
 
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
-        let error =
-            ErrorDetail { code: self.code.to_owned(), message: self.message.clone(), details: self.details.clone() };
+        let error = ErrorDetail {
+            code: self.code.to_owned(),
+            message: self.message.clone(),
+            details: self.details.as_deref().cloned(),
+        };
         let body = json!(ErrorBody { error });
         let mut response = self.clone().respond(body);
         response.extensions_mut().insert(self);

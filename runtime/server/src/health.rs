@@ -85,7 +85,9 @@ impl Health {
     }
 
     async fn look(&self) -> Checks {
-        let database = shown(timeout(CHECK_TIMEOUT, self.store.plugins().generation()).await.map(|result| result.map(drop)));
+        let database = shown(
+            timeout(CHECK_TIMEOUT, self.store.plugins().generation()).await.map(|result| result.map(drop)),
+        );
         let schema = if database == "ok" {
             shown(timeout(CHECK_TIMEOUT, migrate::ensure_supported(self.store.pool())).await)
         } else {

@@ -23,6 +23,11 @@ pub(crate) struct Key {
 
 impl From<ApiKey> for Key {
     fn from(key: ApiKey) -> Self {
-        Self { id: key.id.to_string(), user: key.user.into_string(), name: key.name, created_at: key.created_at }
+        Self {
+            id: key.id.to_string(),
+            user: key.user.into_string(),
+            name: key.name,
+            created_at: key.created_at,
+        }
     }
 }

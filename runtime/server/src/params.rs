@@ -35,7 +35,9 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for InQuery<T> {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Failure> {
         match Query::<T>::from_request_parts(parts, state).await {
             Ok(Query(query)) => Ok(Self(query)),
-            Err(error) => Err(Failure::bad_request("invalid-query", innkeeper_host::log::escape(&error.body_text()))),
+            Err(error) => {
+                Err(Failure::bad_request("invalid-query", innkeeper_host::log::escape(&error.body_text())))
+            }
         }
     }
 }
@@ -86,15 +88,20 @@ impl<T> List<T> {
 
 /// Reads a plugin's id; no plugin has an id outside of the grammar.
 pub(crate) fn plugin_id(text: &str) -> Result<PluginId, Failure> {
-    PluginId::parse(text).map_err(|error| Failure::not_found("unknown-plugin", format!("there is no such plugin: {error}")))
+    PluginId::parse(text)
+        .map_err(|error| Failure::not_found("unknown-plugin", format!("there is no such plugin: {error}")))
 }
 
 /// Reads a permission's name.
 pub(crate) fn permission(name: &str) -> Result<Permission, Failure> {
     Permission::parse(name).ok_or_else(|| {
-        let known = Permission::ALL.iter().map(|permission| format!("`{permission}`")).collect::<Vec<_>>().join(", ");
+        let known =
+            Permission::ALL.iter().map(|permission| format!("`{permission}`")).collect::<Vec<_>>().join(", ");
         let name = innkeeper_host::log::escape(name);
-        Failure::bad_request("unknown-permission", format!("unknown permission `{name}`; this server knows {known}"))
-            .about("permission")
+        Failure::bad_request(
+            "unknown-permission",
+            format!("unknown permission `{name}`; this server knows {known}"),
+        )
+        .about("permission")
     })
 }

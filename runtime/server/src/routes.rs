@@ -108,7 +108,9 @@ async fn not_found(request: Request) -> Response {
 }
 
 async fn method_not_allowed(request: Request) -> Response {
-    let message = format!("this address does not take {}; `GET /api/openapi.json` says what it takes", request.method());
+    let message = format!(
+        "this address does not take {}; `GET /api/openapi.json` says what it takes",
+        request.method()
+    );
     Failure::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", message).at(request.uri().path())
 }
-

@@ -126,7 +126,8 @@ impl Shape {
         if !KNOWN_REVISIONS.contains(&revision) {
             return Some(Refusal::Unknown(revision.to_owned()));
         }
-        let missing: Vec<String> = self.all_missing().iter().map(|column| format!("column `{column}`")).collect();
+        let missing: Vec<String> =
+            self.all_missing().iter().map(|column| format!("column `{column}`")).collect();
         (!missing.is_empty()).then(|| Refusal::Lacking(missing.join(", ")))
     }
 }
@@ -139,11 +140,16 @@ impl Shape {
 pub async fn refresh(db: &Db) -> Result<Shape, StoreError> {
     let shape = look(db).await?;
     if db.refuse_shared_writes(shape.refusal()) {
-        let (revision, missing) = (shape.revision.as_deref().unwrap_or("none"), shape.all_missing().join(", "));
+        let (revision, missing) =
+            (shape.revision.as_deref().unwrap_or("none"), shape.all_missing().join(", "));
         if shape.is_known() {
             tracing::info!(revision, "shared tables can be written again");
         } else {
-            tracing::warn!(revision, missing, "shared tables are not as this program knows them; they are only read");
+            tracing::warn!(
+                revision,
+                missing,
+                "shared tables are not as this program knows them; they are only read"
+            );
         }
     }
     Ok(shape)

@@ -36,7 +36,8 @@ fn setting(rest: &str) -> String {
 /// Where data is kept where nobody says so.
 pub(super) fn default_data_dir(environment: &[(OsString, OsString)]) -> Option<PathBuf> {
     let get = |wanted: &str| {
-        let found = environment.iter().find(|(name, _)| name == wanted).map(|(_, value)| PathBuf::from(value));
+        let found =
+            environment.iter().find(|(name, _)| name == wanted).map(|(_, value)| PathBuf::from(value));
         found.filter(|path| path.is_absolute())
     };
     let data = get("XDG_DATA_HOME").or_else(|| Some(get("HOME")?.join(".local/share")))?;

@@ -71,7 +71,9 @@ impl SettingError {
 
     /// Nobody says where the data is.
     pub(crate) fn no_data_dir() -> Self {
-        Self::Missing("there is no home directory to keep data in; name a directory with `--data-dir`".to_owned())
+        Self::Missing(
+            "there is no home directory to keep data in; name a directory with `--data-dir`".to_owned(),
+        )
     }
 
     /// A path that is not text.

@@ -13,7 +13,10 @@ pub(super) fn add(layers: &mut Layers, path: &Path) -> Result<(), SettingError> 
     let text = std::fs::read_to_string(path)
         .map_err(|error| SettingError::File { path: path.to_owned(), problem: error.to_string() })?;
     let table = DeTable::parse(&text).map_err(|error| SettingError::Syntax {
-        place: Place::File { path: path.to_owned(), line: line(&text, error.span().map_or(0, |span| span.start)) },
+        place: Place::File {
+            path: path.to_owned(),
+            line: line(&text, error.span().map_or(0, |span| span.start)),
+        },
         problem: error.message().replace('\n', ", "),
     })?;
     let reader = Reader { text: &text, path };
@@ -28,7 +31,11 @@ struct Reader<'a> {
 impl Reader<'_> {
     fn table(&self, layers: &mut Layers, prefix: &str, table: &DeTable<'_>) -> Result<(), SettingError> {
         for (key, value) in table {
-            let name = if prefix.is_empty() { key.get_ref().to_string() } else { format!("{prefix}.{}", key.get_ref()) };
+            let name = if prefix.is_empty() {
+                key.get_ref().to_string()
+            } else {
+                format!("{prefix}.{}", key.get_ref())
+            };
             if let DeValue::Table(inner) = value.get_ref() {
                 self.table(layers, &name, inner)?;
                 continue;

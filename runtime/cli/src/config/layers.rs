@@ -69,7 +69,9 @@ impl Layers {
     pub(super) fn address(&mut self, name: &str, default: &str) -> Result<SocketAddr, SettingError> {
         let read = |text: &str| {
             let text = text.replacen("localhost:", "127.0.0.1:", 1);
-            text.parse().map_err(|_| format!("`{}` is no address with a port; write for example `127.0.0.1:8080`", shown(&text)))
+            text.parse().map_err(|_| {
+                format!("`{}` is no address with a port; write for example `127.0.0.1:8080`", shown(&text))
+            })
         };
         let found = self.take(name, |value| match value {
             Raw::Text(text) => read(&text),
@@ -82,10 +84,21 @@ impl Layers {
     }
 
     /// A whole number within bounds.
-    pub(super) fn number(&mut self, name: &str, default: u64, min: u64, max: u64) -> Result<u64, SettingError> {
+    pub(super) fn number(
+        &mut self,
+        name: &str,
+        default: u64,
+        min: u64,
+        max: u64,
+    ) -> Result<u64, SettingError> {
         let found = self.take(name, |value| {
-            let number = whole(&value).ok_or_else(|| format!("is not a whole number; write one from {min} to {max}"))?;
-            if (min..=max).contains(&number) { Ok(number) } else { Err(format!("is {number}; write a number from {min} to {max}")) }
+            let number = whole(&value)
+                .ok_or_else(|| format!("is not a whole number; write one from {min} to {max}"))?;
+            if (min..=max).contains(&number) {
+                Ok(number)
+            } else {
+                Err(format!("is {number}; write a number from {min} to {max}"))
+            }
         })?;
         Ok(found.unwrap_or(default))
     }
@@ -103,7 +116,9 @@ impl Layers {
             let found = words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
             found.ok_or_else(|| format!("`{}` is none of its values; write {}", shown(&text), all()))
         })?;
-        found.or_else(|| words.first().map(|(_, value)| *value)).ok_or_else(|| SettingError::Missing(name.to_owned()))
+        found
+            .or_else(|| words.first().map(|(_, value)| *value))
+            .ok_or_else(|| SettingError::Missing(name.to_owned()))
     }
 
     /// Origins of pages.
@@ -112,10 +127,15 @@ impl Layers {
             let origins = list(value)?;
             let is_origin = |text: &str| {
                 let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
-                host.is_some_and(|host| !host.is_empty() && !host.trim_end_matches('/').contains(['/', '*', '?', ' ']))
+                host.is_some_and(|host| {
+                    !host.is_empty() && !host.trim_end_matches('/').contains(['/', '*', '?', ' '])
+                })
             };
             match origins.iter().find(|origin| !is_origin(origin)) {
-                Some(wrong) => Err(format!("`{}` is no origin; write for example `https://chat.example.org`", shown(wrong))),
+                Some(wrong) => Err(format!(
+                    "`{}` is no origin; write for example `https://chat.example.org`",
+                    shown(wrong)
+                )),
                 None => Ok(origins),
             }
         })?;
@@ -123,19 +143,26 @@ impl Layers {
     }
 
     /// A block of limits.
-    pub(super) fn limits(&mut self, section: &str, defaults: Limits, ceilings: &Limits) -> Result<Limits, SettingError> {
+    pub(super) fn limits(
+        &mut self,
+        section: &str,
+        defaults: Limits,
+        ceilings: &Limits,
+    ) -> Result<Limits, SettingError> {
         let prefix = format!("{section}.");
         let mut limits = defaults;
         for name in self.names_under(&prefix) {
             let limit = name.strip_prefix(&prefix).unwrap_or_default().to_owned();
             let set = self.take(&name, |value| {
                 let number = whole(&value).ok_or_else(|| "is not a whole number".to_owned())?;
-                limits.clone().with(&LimitMap::from([(limit.clone(), number)]), ceilings).map_err(|error| match error {
-                    innkeeper_model::limits::LimitError::Unknown(_) => {
-                        let all = Limits::ALL.iter().map(|info| info.name).collect::<Vec<_>>().join(", ");
-                        format!("there is no such limit; there are {all}")
+                limits.clone().with(&LimitMap::from([(limit.clone(), number)]), ceilings).map_err(|error| {
+                    match error {
+                        innkeeper_model::limits::LimitError::Unknown(_) => {
+                            let all = Limits::ALL.iter().map(|info| info.name).collect::<Vec<_>>().join(", ");
+                            format!("there is no such limit; there are {all}")
+                        }
+                        other => other.to_string(),
                     }
-                    other => other.to_string(),
                 })
             })?;
             limits = set.unwrap_or(limits);
@@ -146,8 +173,10 @@ impl Layers {
     /// `[providers.<id>]` tables.
     pub(super) fn providers(&mut self) -> Result<Vec<ProviderConfig>, SettingError> {
         let names = self.names_under("providers.");
-        let mut ids: Vec<String> =
-            names.iter().filter_map(|name| Some(name.strip_prefix("providers.")?.rsplit_once('.')?.0.to_owned())).collect();
+        let mut ids: Vec<String> = names
+            .iter()
+            .filter_map(|name| Some(name.strip_prefix("providers.")?.rsplit_once('.')?.0.to_owned()))
+            .collect();
         ids.dedup();
         ids.into_iter().map(|id| self.provider(id, &names)).collect()
     }
@@ -174,20 +203,37 @@ impl Layers {
 
     /// Refuses what nobody asked for.
     pub(super) fn finish(mut self) -> Result<(), SettingError> {
+        // Those without fixed names are known by their sections.
+        self.known.retain(|name| {
+            !["limits.", "ceilings.", "providers."].iter().any(|section| name.starts_with(section))
+        });
+        self.known.extend(["limits.<name>", "ceilings.<name>", "providers.<id>.base_url"].map(str::to_owned));
+        self.known.extend(["providers.<id>.api_key", "providers.<id>.models", "data_dir"].map(str::to_owned));
         // Read before the file was known.
         for early in ["config", "data_dir"] {
             self.values.remove(early);
         }
         let Some((name, (_, place))) = self.values.first_key_value() else { return Ok(()) };
-        let nearest = self.known.iter().min_by_key(|known| distance(known, name)).filter(|known| distance(known, name) <= 3);
+        let nearest = self
+            .known
+            .iter()
+            .min_by_key(|known| distance(known, name))
+            .filter(|known| distance(known, name) <= 3);
         let problem = match nearest {
             Some(known) => format!("there is no such setting; did you mean `{known}`?"),
-            None => "there is no such setting; the README lists those that there are".to_owned(),
+            None => {
+                self.known.sort();
+                format!("there is no such setting; there are {}", self.known.join(", "))
+            }
         };
         Err(SettingError::value(&shown(name), place, problem))
     }
 
-    fn take<T>(&mut self, name: &str, read: impl FnOnce(Raw) -> Result<T, String>) -> Result<Option<T>, SettingError> {
+    fn take<T>(
+        &mut self,
+        name: &str,
+        read: impl FnOnce(Raw) -> Result<T, String>,
+    ) -> Result<Option<T>, SettingError> {
         self.known.push(name.to_owned());
         let Some((value, place)) = self.values.remove(name) else { return Ok(None) };
         read(value).map(Some).map_err(|problem| SettingError::value(name, &place, problem))
@@ -210,10 +256,13 @@ fn whole(value: &Raw) -> Option<u64> {
 fn list(value: Raw) -> Result<Vec<String>, String> {
     let wrong = || "is not a list of texts".to_owned();
     match value {
-        Raw::Text(text) => Ok(text.split(',').map(|item| item.trim().to_owned()).filter(|item| !item.is_empty()).collect()),
-        Raw::List(items) => {
-            items.into_iter().map(|item| if let Raw::Text(text) = item { Ok(text) } else { Err(wrong()) }).collect()
+        Raw::Text(text) => {
+            Ok(text.split(',').map(|item| item.trim().to_owned()).filter(|item| !item.is_empty()).collect())
         }
+        Raw::List(items) => items
+            .into_iter()
+            .map(|item| if let Raw::Text(text) = item { Ok(text) } else { Err(wrong()) })
+            .collect(),
         Raw::Integer(_) | Raw::Bool(_) => Err(wrong()),
     }
 }

@@ -24,9 +24,18 @@ pub(super) struct Order<'a> {
 }
 
 /// Calls a tool.
-pub(super) async fn run(stack: &Stack, dispatch: &Dispatch, order: Order<'_>, output: &Output) -> anyhow::Result<()> {
-    let arguments: Value = serde_json::from_str(order.arguments).context("the arguments of `--args` are not JSON")?;
-    anyhow::ensure!(arguments.is_object(), "the arguments of `--args` are not a JSON object; write for example '{{\"name\": 1}}'");
+pub(super) async fn run(
+    stack: &Stack,
+    dispatch: &Dispatch,
+    order: Order<'_>,
+    output: &Output,
+) -> anyhow::Result<()> {
+    let arguments: Value =
+        serde_json::from_str(order.arguments).context("the arguments of `--args` are not JSON")?;
+    anyhow::ensure!(
+        arguments.is_object(),
+        "the arguments of `--args` are not a JSON object; write for example '{{\"name\": 1}}'"
+    );
     let user = person::named_or_only(&stack.store, order.user).await?;
     let turn = ToolTurn {
         principal: innkeeper_model::Principal::person(
@@ -49,11 +58,13 @@ pub(super) async fn run(stack: &Stack, dispatch: &Dispatch, order: Order<'_>, ou
     dispatch.drain(std::time::Duration::from_secs(30)).await;
     let outcome = outcome?;
     let filter = ReceiptFilter { turn: Some(outcome.turn.clone()), ..ReceiptFilter::default() };
-    let receipts = stack.store.invocations().list(&filter, &PageRequest { cursor: None, limit: 200 }).await?.items;
+    let receipts =
+        stack.store.invocations().list(&filter, &PageRequest { cursor: None, limit: 200 }).await?.items;
     stack.store.invocations().release().await?;
     let text = said(&outcome.result.content, &receipts);
     let receipts: Vec<ReceiptView> = receipts.into_iter().map(ReceiptView::from).collect();
-    let value = json!({ "turn": outcome.turn, "call": outcome.call, "result": outcome.result, "receipts": receipts });
+    let value =
+        json!({ "turn": outcome.turn, "call": outcome.call, "result": outcome.result, "receipts": receipts });
     output.say(&value, || text)
 }
 
@@ -93,7 +104,9 @@ fn said(content: &[ToolContent], receipts: &[StoredReceipt]) -> String {
         let part = match part {
             ToolContent::Text { text } => text.lines().map(cell).collect::<Vec<_>>().join("\n"),
             ToolContent::Json { value } => pretty(value),
-            ToolContent::Html { summary, .. } => format!("HTML: {}", cell(summary.as_deref().unwrap_or("without a summary"))),
+            ToolContent::Html { summary, .. } => {
+                format!("HTML: {}", cell(summary.as_deref().unwrap_or("without a summary")))
+            }
             ToolContent::File { id } => format!("file {}", cell(id.as_str())),
         };
         text.push_str(&part);

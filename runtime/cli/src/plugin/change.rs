@@ -22,15 +22,25 @@ pub(super) async fn grant(
 }
 
 /// Takes a permission back.
-pub(super) async fn revoke(stack: &Stack, id: &PluginId, permission: Permission, output: &Output) -> anyhow::Result<()> {
+pub(super) async fn revoke(
+    stack: &Stack,
+    id: &PluginId,
+    permission: Permission,
+    output: &Output,
+) -> anyhow::Result<()> {
     let view = stack.registry.revoke(id, permission).await?;
-    said(view, format!("revoked `{permission}` from `{id}`; a running server notices within two seconds"), output)
+    said(
+        view,
+        format!("revoked `{permission}` from `{id}`; a running server notices within two seconds"),
+        output,
+    )
 }
 
 /// Lets a plugin run.
 pub(super) async fn enable(stack: &Stack, id: &PluginId, output: &Output) -> anyhow::Result<()> {
     let view = stack.registry.enable(id).await?;
-    let problem = view.error.as_ref().map(|error| format!(", but it cannot run: {}", cell(error))).unwrap_or_default();
+    let problem =
+        view.error.as_ref().map(|error| format!(", but it cannot run: {}", cell(error))).unwrap_or_default();
     said(view, format!("enabled `{id}`{problem}"), output)
 }
 

@@ -24,7 +24,11 @@ pub(super) async fn run(
     // Looked at first, so that a word that makes no sense leaves nothing half-done.
     let grants = grants.iter().map(|name| permission(name)).collect::<anyhow::Result<Vec<_>>>()?;
     let bytes = read(file, max)?;
-    let mut view = stack.registry.install(bytes, grant_requested).await.with_context(|| format!("cannot install `{}`", file.display()))?;
+    let mut view = stack
+        .registry
+        .install(bytes, grant_requested)
+        .await
+        .with_context(|| format!("cannot install `{}`", file.display()))?;
     for permission in grants {
         view = stack.registry.grant(&view.id, permission, Grant::default()).await?;
     }
@@ -32,7 +36,8 @@ pub(super) async fn run(
     let said = format!("installed `{}` {} as revision {}", view.id, cell(&view.version), view.revision);
     let id = view.id.clone();
     output.say(&PluginBody::from(view), || {
-        let todo = missing.iter().map(|name| format!("\nit needs `{name}`: innkeeper plugin grant {id} {name}"));
+        let todo =
+            missing.iter().map(|name| format!("\nit needs `{name}`: innkeeper plugin grant {id} {name}"));
         format!("{said}{}", todo.collect::<String>())
     })
 }
@@ -44,7 +49,10 @@ fn read(path: &Path, max: u64) -> anyhow::Result<Vec<u8>> {
     let file = File::open(path).with_context(unreadable)?;
     file.take(max.saturating_add(1)).read_to_end(&mut bytes).with_context(unreadable)?;
     if bytes.len() as u64 > max {
-        bail!("`{}` is larger than {max} bytes; the setting `plugin.component_max` allows no more", path.display());
+        bail!(
+            "`{}` is larger than {max} bytes; the setting `plugin.component_max` allows no more",
+            path.display()
+        );
     }
     Ok(bytes)
 }

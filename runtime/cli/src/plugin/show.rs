@@ -16,7 +16,15 @@ pub(super) fn list(stack: &Stack, output: &Output) -> anyhow::Result<()> {
     let plugins = stack.registry.list();
     let rows: Vec<Vec<String>> = plugins
         .iter()
-        .map(|view| vec![view.id.to_string(), cell(&view.version), state(view), view.kinds.join(","), cell(&view.name)])
+        .map(|view| {
+            vec![
+                view.id.to_string(),
+                cell(&view.version),
+                state(view),
+                view.kinds.join(","),
+                cell(&view.name),
+            ]
+        })
         .collect();
     let data: Vec<PluginBody> = plugins.into_iter().map(PluginBody::from).collect();
     output.say(&json!({ "data": data }), || table(&["ID", "VERSION", "STATE", "KINDS", "NAME"], &rows))
@@ -43,7 +51,12 @@ fn described(view: &PluginView) -> String {
         ("plugin", format!("{} {}", view.id, cell(&view.version))),
         ("name", cell(&view.name)),
         ("about", cell(&view.description)),
-        ("state", view.error.as_ref().map_or_else(|| state(view), |error| format!("{}: {}", state(view), cell(error)))),
+        (
+            "state",
+            view.error
+                .as_ref()
+                .map_or_else(|| state(view), |error| format!("{}: {}", state(view), cell(error))),
+        ),
         ("kinds", view.kinds.join(", ")),
         ("revision", format!("{} ({} bytes, {})", view.revision, view.size, view.digest)),
     ]);
@@ -57,13 +70,16 @@ fn described(view: &PluginView) -> String {
     if !actions.is_empty() {
         text.push_str(&format!("\n{}", table(&["ACTION", "NAME"], &actions)));
     }
-    let permissions: Vec<Vec<String>> = view.manifest.permissions.iter().map(|asked| permission(view, asked)).collect();
+    let permissions: Vec<Vec<String>> =
+        view.manifest.permissions.iter().map(|asked| permission(view, asked)).collect();
     if !permissions.is_empty() {
         text.push_str(&format!("\n{}", table(&["PERMISSION", "GRANTED", "RISK", "REASON"], &permissions)));
     }
     let limits: Vec<Vec<String>> = Limits::ALL
         .iter()
-        .filter_map(|info| Some(vec![info.name.to_owned(), view.limits.get(info.name)?.to_string(), info.unit.to_owned()]))
+        .filter_map(|info| {
+            Some(vec![info.name.to_owned(), view.limits.get(info.name)?.to_string(), info.unit.to_owned()])
+        })
         .collect();
     text.push_str(&format!("\n{}", table(&["LIMIT", "VALUE", "UNIT"], &limits)));
     text
@@ -71,7 +87,11 @@ fn described(view: &PluginView) -> String {
 
 fn permission(view: &PluginView, asked: &innkeeper_model::manifest::PermissionRequest) -> Vec<String> {
     let granted = match view.grants.get(asked.name) {
-        Some(grant) => format!("{}{}", json!(grant.scope).as_str().unwrap_or_default(), if grant.unattended { ", unattended" } else { "" }),
+        Some(grant) => format!(
+            "{}{}",
+            json!(grant.scope).as_str().unwrap_or_default(),
+            if grant.unattended { ", unattended" } else { "" }
+        ),
         None if asked.optional => "no (optional)".to_owned(),
         None => "no".to_owned(),
     };

@@ -19,7 +19,8 @@ pub(super) async fn run(
 ) -> anyhow::Result<()> {
     let registry = &stack.registry;
     let manifest = registry.show(id).ok_or_else(|| anyhow!(RegistryError::NotFound(id.clone())))?.manifest;
-    let new: Option<Value> = set.map(serde_json::from_str).transpose().context("the values of `--set` are not JSON")?;
+    let new: Option<Value> =
+        set.map(serde_json::from_str).transpose().context("the values of `--set` are not JSON")?;
     let (schema, values) = match user {
         Some(named) => {
             let user = person::find(&stack.store, named).await?.id;

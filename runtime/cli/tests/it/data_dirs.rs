@@ -37,10 +37,17 @@ fn a_data_directory_that_cannot_be_used_says_why() {
     let program = Program::new();
     let file = program.write("file", "");
     let said = program.run(&[&["--data-dir", text(&file)], ADD].concat()).expect(1);
-    assert_eq!(program.plain(said.err.trim()), "error: data directory `[place]/file` is a file; name a directory by `--data-dir`");
+    assert_eq!(
+        program.plain(said.err.trim()),
+        "error: data directory `[place]/file` is a file; name a directory by `--data-dir`"
+    );
     let below = file.join("data");
     let said = program.run(&[&["--data-dir", text(&below)], ADD].concat()).expect(1);
-    assert!(program.plain(&said.err).starts_with("error: data directory `[place]/file/data` cannot be"), "{}", said.err);
+    assert!(
+        program.plain(&said.err).starts_with("error: data directory `[place]/file/data` cannot be"),
+        "{}",
+        said.err
+    );
     let said = program.run(&[&["--data-dir", "/proc/innkeeper"], ADD].concat()).expect(1);
     assert!(said.err.starts_with("error: data directory `/proc/innkeeper` cannot be made"), "{}", said.err);
 }

@@ -25,7 +25,10 @@ fn the_schema_is_shown_previewed_and_made() {
     let done = program.json(&["db", "upgrade"]);
     assert!(done["done"].as_array().unwrap().len() >= 5, "{done}");
     let current = program.json(&["db", "current"]);
-    assert_eq!((&current["backend"], &current["owner"], &current["pending"]), (&json!("SQLite"), &json!("innkeeper"), &json!([])));
+    assert_eq!(
+        (&current["backend"], &current["owner"], &current["pending"]),
+        (&json!("SQLite"), &json!("innkeeper"), &json!([]))
+    );
     assert_eq!(current["applied"].as_array().unwrap().len(), done["done"].as_array().unwrap().len());
     assert_eq!(program.json(&["db", "upgrade"])["done"], json!([]));
     assert_eq!(program.json(&["db", "preview"])["steps"], json!([]));
@@ -64,7 +67,11 @@ fn a_file_that_is_no_database_is_one_clear_error() {
     }
     std::fs::write(program.data().join("innkeeper.db"), "this is a text\n".repeat(1000)).unwrap();
     let said = program.run(ADD).expect(1);
-    assert!(said.err.contains("cannot use the database") && said.err.contains("not a database"), "{}", said.err);
+    assert!(
+        said.err.contains("cannot use the database") && said.err.contains("not a database"),
+        "{}",
+        said.err
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

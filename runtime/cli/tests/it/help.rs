@@ -38,7 +38,14 @@ fn help_says_what_there_is() {
 #[test]
 fn a_command_that_makes_no_sense_ends_with_2() {
     let program = Program::new();
-    for arguments in [&[][..], &["dance"], &["plugin"], &["plugin", "show"], &["serve", "--listne", "x"], &["user", "add", "--name", "x"]] {
+    for arguments in [
+        &[][..],
+        &["dance"],
+        &["plugin"],
+        &["plugin", "show"],
+        &["serve", "--listne", "x"],
+        &["user", "add", "--name", "x"],
+    ] {
         let said = program.run(arguments);
         assert_eq!(said.code, Some(2), "{arguments:?}");
         assert!(!program.data().exists(), "{arguments:?}");

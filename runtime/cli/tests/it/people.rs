@@ -7,7 +7,8 @@ use crate::program::Program;
 #[test]
 fn a_person_gets_a_key_that_is_shown_once() {
     let program = Program::new();
-    let user = program.json(&["user", "add", "--name", "Ada", "--email", "ada@example.org", "--role", "admin"]);
+    let user =
+        program.json(&["user", "add", "--name", "Ada", "--email", "ada@example.org", "--role", "admin"]);
     assert_eq!((&user["role"], &user["email"]), (&json!("admin"), &json!("ada@example.org")));
     let by_address = program.json(&["key", "create", "--user", "ADA@example.org", "--name", "laptop"]);
     assert!(by_address["secret"].as_str().unwrap().starts_with("ik_"));
@@ -23,7 +24,9 @@ fn a_person_gets_a_key_that_is_shown_once() {
 #[test]
 fn what_cannot_be_added_says_why() {
     let program = Program::new();
-    let add = |email: &str, role: &str| program.run(&["user", "add", "--name", "A", "--email", email, "--role", role]);
+    let add = |email: &str, role: &str| {
+        program.run(&["user", "add", "--name", "A", "--email", email, "--role", role])
+    };
     add("a@example.org", "user").expect(0);
     let taken = add("A@example.org", "user").expect(1);
     assert!(taken.err.contains("somebody has the address `A@example.org` already"), "{}", taken.err);

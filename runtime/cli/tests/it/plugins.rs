@@ -11,7 +11,10 @@ fn a_plugin_is_installed_called_and_removed() {
     program.run(&["user", "add", "--name", "Ada", "--email", "ada@example.org"]).expect(0);
     let component = guests::path("calculator");
     let installed = program.json(&["plugin", "install", text(&component)]);
-    assert_eq!((&installed["id"], &installed["state"], &installed["revision"]), (&json!("calculator"), &json!("ready"), &json!(1)));
+    assert_eq!(
+        (&installed["id"], &installed["state"], &installed["revision"]),
+        (&json!("calculator"), &json!("ready"), &json!(1))
+    );
 
     let args = r#"{"expression": "2 * (3 + sqrt(16))"}"#;
     let call = ["plugin", "call", "calculator", "calculate", "--args", args, "--user", "ada@example.org"];
@@ -56,12 +59,24 @@ fn permissions_and_valves_are_set() {
     assert!(unknown.err.contains("unknown permission `fly`; there are users.read"), "{}", unknown.err);
 
     assert_eq!(program.json(&["plugin", "valves", "probe"])["values"], json!({"job": "", "number": 7}));
-    assert_eq!(program.json(&["plugin", "valves", "probe", "--set", r#"{"number": 8}"#])["values"]["number"], json!(8));
-    let wrong = program.run(&["plugin", "valves", "probe", "--set", r#"{"number": "x", "job": 1}"#]).expect(1);
+    assert_eq!(
+        program.json(&["plugin", "valves", "probe", "--set", r#"{"number": 8}"#])["values"]["number"],
+        json!(8)
+    );
+    let wrong =
+        program.run(&["plugin", "valves", "probe", "--set", r#"{"number": "x", "job": 1}"#]).expect(1);
     assert!(wrong.err.contains("`/number`") && wrong.err.contains("`/job`"), "{}", wrong.err);
     program.run(&["plugin", "valves", "probe", "--set", "{"]).expect(1);
     program.run(&["user", "add", "--name", "Ada", "--email", "ada@example.org"]).expect(0);
-    let own = program.json(&["plugin", "valves", "probe", "--user", "ada@example.org", "--set", r#"{"text": "mine"}"#]);
+    let own = program.json(&[
+        "plugin",
+        "valves",
+        "probe",
+        "--user",
+        "ada@example.org",
+        "--set",
+        r#"{"text": "mine"}"#,
+    ]);
     assert_eq!(own["values"], json!({"text": "mine"}));
 
     let shown = program.run(&["plugin", "show", "probe"]).expect(0).out;
@@ -77,7 +92,11 @@ fn what_is_no_plugin_is_refused() {
         let path = program.dir.path().join("bad.wasm");
         std::fs::write(&path, bytes).unwrap();
         let said = program.run(&["plugin", "install", text(&path)]).expect(1);
-        assert!(said.err.contains(says) && program.plain(&said.err).contains("[place]/bad.wasm"), "{}", said.err);
+        assert!(
+            said.err.contains(says) && program.plain(&said.err).contains("[place]/bad.wasm"),
+            "{}",
+            said.err
+        );
     };
     check(b"", "not a WebAssembly component");
     check(b"\0asm\x01\0\0\0", "core WebAssembly module");

@@ -56,7 +56,8 @@ impl Drop for Server {
 async fn a_server_notices_what_commands_change_and_stops_by_a_signal() {
     let program = Program::new();
     program.run(&["user", "add", "--name", "Ada", "--email", "ada@example.org", "--role", "admin"]).expect(0);
-    let key = program.json(&["key", "create", "--user", "ada@example.org"])["secret"].as_str().unwrap().to_owned();
+    let key =
+        program.json(&["key", "create", "--user", "ada@example.org"])["secret"].as_str().unwrap().to_owned();
     let mut server = Server::start(&program);
     let client = client();
     let get = async |path: &str| {
@@ -88,7 +89,9 @@ fn a_port_that_is_taken_is_one_clear_error() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let said = program.run(&["serve", "--listen", &address]).expect(1);
-    let expected = format!("error: the address {address} is taken by another program; stop it, or name another by `--listen`");
+    let expected = format!(
+        "error: the address {address} is taken by another program; stop it, or name another by `--listen`"
+    );
     assert_eq!(said.err.trim(), expected);
     let far = program.run(&["serve", "--listen", "192.0.2.1:1"]).expect(1);
     assert!(far.err.starts_with("error: cannot listen on 192.0.2.1:1"), "{}", far.err);
@@ -98,9 +101,11 @@ fn a_port_that_is_taken_is_one_clear_error() {
 fn the_log_holds_no_keys_bodies_or_addresses() {
     let program = Program::new();
     program.run(&["user", "add", "--name", "Ada", "--email", "ada@example.org"]).expect(0);
-    let key = program.json(&["key", "create", "--user", "ada@example.org"])["secret"].as_str().unwrap().to_owned();
+    let key =
+        program.json(&["key", "create", "--user", "ada@example.org"])["secret"].as_str().unwrap().to_owned();
     let log = program.dir.path().join("log");
-    let mut command = program.command(&["serve", "--listen", "127.0.0.1:0", "--json", "--log-format", "json"]);
+    let mut command =
+        program.command(&["serve", "--listen", "127.0.0.1:0", "--json", "--log-format", "json"]);
     command.env("INNKEEPER__LOG__FILTER", "debug").stderr(std::fs::File::create(&log).unwrap());
     let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
     let mut line = String::new();

@@ -16,7 +16,11 @@ fn a_wrong_setting_names_itself_and_its_place() {
     let mut program = Program::new();
     let file = program.write("a.toml", "# first line\nlisten = \"nowhere\"\n");
     let says = "`nowhere` is no address with a port; write for example `127.0.0.1:8080`";
-    check(&program, &["--config", text(&file)], &format!("error: setting `listen` ([place]/a.toml:2): {says}"));
+    check(
+        &program,
+        &["--config", text(&file)],
+        &format!("error: setting `listen` ([place]/a.toml:2): {says}"),
+    );
     program.variables.push(("INNKEEPER__LISTEN".to_owned(), "nowhere".to_owned()));
     check(&program, &[], &format!("error: setting `listen` (variable INNKEEPER__LISTEN): {says}"));
     let said = program.run(&["serve", "--listen", "nowhere"]).expect(2);
@@ -63,10 +67,13 @@ fn later_layers_win() {
     let mut program = Program::new();
     std::fs::create_dir(program.data()).unwrap();
     let url = |name: &str| format!("sqlite:///{}/{name}.db", program.dir.path().display());
-    let preview = |program: &Program, arguments: &[&str]| program.run(&[arguments, &["db", "upgrade"]].concat()).expect(0);
+    let preview = |program: &Program, arguments: &[&str]| {
+        program.run(&[arguments, &["db", "upgrade"]].concat()).expect(0)
+    };
     let exists = |program: &Program, name: &str| program.dir.path().join(format!("{name}.db")).exists();
 
-    std::fs::write(program.data().join("innkeeper.toml"), format!("database.url = \"{}\"\n", url("file"))).unwrap();
+    std::fs::write(program.data().join("innkeeper.toml"), format!("database.url = \"{}\"\n", url("file")))
+        .unwrap();
     set_private(&program);
     preview(&program, &[]);
     assert!(exists(&program, "file"));
@@ -89,7 +96,8 @@ fn a_file_that_is_named_must_be_there() {
 fn a_file_can_name_the_data_directory_beside_itself() {
     let mut program = Program::new();
     let file = program.write("a.toml", "data_dir = \"elsewhere\"\n");
-    let mut command = program.command(&["--config", text(&file), "user", "add", "--name", "A", "--email", "a@example.org"]);
+    let mut command =
+        program.command(&["--config", text(&file), "user", "add", "--name", "A", "--email", "a@example.org"]);
     command.env_remove("INNKEEPER__DATA_DIR");
     crate::program::said(&mut command).expect(0);
     assert!(program.dir.path().join("elsewhere/innkeeper.db").exists());

@@ -361,3 +361,25 @@ async fn a_grant_that_is_revoked_holds_for_the_next_call() {
     assert!(world.probe("toolbox.call", calculate("1")).await.get("ok").is_some());
     world.assert_idle().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_toggle_guard_that_the_person_turned_on_watches_over_completions_too() {
+    let world = world()
+        .plugin(plugin("forward").grant(ASKS))
+        .plugin(plugin("echo"))
+        .plugin(
+            plugin("redaction")
+                .grant(&[Permission::Kv])
+                .filter(|filter| filter.toggle = true)
+                .settings(|settings| settings.models = vec!["echo".to_owned()]),
+        )
+        .build()
+        .await;
+    // The filter is set to watch `echo` alone, which the person does not name: a plugin does.
+    let text = "write to ann@example.org";
+    assert_eq!(world.chat(world.turn("forward.echo", text)).await.text(), text);
+    let mut turn = world.turn("forward.echo", text);
+    turn.filter_ids = vec!["redaction".to_owned()];
+    assert_eq!(world.chat(turn).await.text(), "write to [e-mail]");
+    world.assert_idle().await;
+}

@@ -116,7 +116,7 @@ async fn background_work_goes_on_after_the_end_and_after_the_client_has_gone() {
 async fn background_work_of_a_tool_goes_on_after_its_result() {
     let world = world()
         .plugin(plugin("probe").grant(&[Permission::Kv]))
-        .plugin(plugin("misbehave").limit("background", 300))
+        .plugin(plugin("misbehave").grant(&[Permission::Kv]).limit("background", 300))
         .build()
         .await;
     let args = json!({ "import": "kv.set", "args": {"scope": "User", "key": "k", "value": "v"}, "place": "background" });
@@ -178,4 +178,23 @@ async fn disabling_a_plugin_ends_its_calls() {
     let error = tokio::time::timeout(Duration::from_secs(2), read(handle)).await.unwrap().error();
     assert_eq!(error.code(), "cancelled");
     world.assert_idle().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_goes_away_while_its_turn_waits_for_a_slot_leaves_the_queue() {
+    let world = world().instances(3).plugin(plugin("misbehave")).plugin(plugin("echo")).build().await;
+    let mut holders = Vec::new();
+    for _ in 0..2 {
+        let mut handle = world.dispatch.chat(world.turn("misbehave", "feed:wait")).await.unwrap();
+        begun(&mut handle).await;
+        holders.push(handle);
+    }
+    let waits = world.dispatch.chat(world.turn("echo", "hi")).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert_eq!(world.dispatch.running(), 3);
+    drop(waits);
+    soon("the queue is left", || world.dispatch.running() == 2).await;
+    drop(holders);
+    world.assert_idle().await;
+    assert!(outcomes(&world, "echo").await.is_empty());
 }

@@ -7,6 +7,7 @@
     reason = "a test may panic"
 )]
 
+mod actions;
 mod calls;
 mod clients;
 mod events;

@@ -123,7 +123,7 @@ async fn chat(State(upstream): State<Upstream>, headers: HeaderMap, body: Bytes)
         .to_owned();
     match answer {
         Answer::Echo if streamed => {
-            let words = text.split_inclusive(' ').map(|word| delta(word));
+            let words = text.split_inclusive(' ').map(delta);
             events(words.chain([finish(), "[DONE]".to_owned()]).collect())
         }
         Answer::Echo => axum::Json(json!({

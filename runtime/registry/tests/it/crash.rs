@@ -20,6 +20,7 @@ fn a_process_that_ends_after_any_statement_leaves_a_whole_new_plugin_or_none() {
     let plugins = world.store.plugins();
     for statements in 0..STATEMENTS_MAX {
         let ended = install_until(&world, guest("rate-limit"), statements);
+        runtime.block_on(settled(&world));
         let found = runtime.block_on(plugins.get(&id("rate-limit"))).unwrap();
         if let Some(found) = &found {
             assert!(found.settings.enabled, "after {statements} statements");
@@ -50,6 +51,7 @@ fn a_process_that_ends_after_any_statement_leaves_the_old_revision_or_the_new_on
         // The same id with another program, which asks for nothing.
         let other = crate::environment::changed("calculator", &[("calculator", "rate-limit")]);
         let ended = install_until(&world, other, statements);
+        runtime.block_on(settled(&world));
         let now = runtime.block_on(plugins.get(&old.id)).unwrap().unwrap();
         let (is_old, is_new) = (now == old, now.digest != old.digest && now.grants.0.is_empty());
         assert!(is_old || is_new, "after {statements} statements: {now:?}");
@@ -107,6 +109,11 @@ fn install_until(world: &World, component: Vec<u8>, statements: u64) -> bool {
     });
     server.shutdown_background();
     ended
+}
+
+/// Waits for the database's lock: what the driver's thread was doing when the server ended is then done or taken back.
+async fn settled(world: &World) {
+    assert!(!world.store.plugins().remove(&id("nobody")).await.unwrap());
 }
 
 /// One thread, so that nothing goes on while the test looks.

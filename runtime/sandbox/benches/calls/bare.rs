@@ -92,7 +92,9 @@ impl BareInstance {
         let (guest, name) = (&self.guest, name.to_owned());
         let result = self
             .store
-            .run_concurrent(async |accessor| guest.call_call(accessor, invocation(), name, "{}".to_owned()).await)
+            .run_concurrent(async |accessor| {
+                guest.call_call(accessor, invocation(), name, "{}".to_owned()).await
+            })
             .await;
         assert!(result.unwrap().unwrap().is_ok());
     }
@@ -177,11 +179,17 @@ impl users::HostWithStore<Bare> for HasSelf<Bare> {
         Ok(Ok(None))
     }
 
-    async fn get(_: &Accessor<Bare, Self>, _: String) -> wasmtime::Result<Result<Option<users::User>, Error>> {
+    async fn get(
+        _: &Accessor<Bare, Self>,
+        _: String,
+    ) -> wasmtime::Result<Result<Option<users::User>, Error>> {
         Ok(Ok(None))
     }
 
-    async fn get_many(_: &Accessor<Bare, Self>, _: Vec<String>) -> wasmtime::Result<Result<Vec<users::User>, Error>> {
+    async fn get_many(
+        _: &Accessor<Bare, Self>,
+        _: Vec<String>,
+    ) -> wasmtime::Result<Result<Vec<users::User>, Error>> {
         Ok(Ok(Vec::new()))
     }
 
@@ -195,7 +203,10 @@ impl users::HostWithStore<Bare> for HasSelf<Bare> {
 }
 
 impl chats::HostWithStore<Bare> for HasSelf<Bare> {
-    async fn get(_: &Accessor<Bare, Self>, _: String) -> wasmtime::Result<Result<Option<chats::Chat>, Error>> {
+    async fn get(
+        _: &Accessor<Bare, Self>,
+        _: String,
+    ) -> wasmtime::Result<Result<Option<chats::Chat>, Error>> {
         Ok(Ok(None))
     }
 
@@ -207,7 +218,10 @@ impl chats::HostWithStore<Bare> for HasSelf<Bare> {
         Ok(Ok(chats::ChatPage { items: Vec::new(), next: None }))
     }
 
-    async fn create(_: &Accessor<Bare, Self>, _: chats::NewChat) -> wasmtime::Result<Result<chats::Chat, Error>> {
+    async fn create(
+        _: &Accessor<Bare, Self>,
+        _: chats::NewChat,
+    ) -> wasmtime::Result<Result<chats::Chat, Error>> {
         Err(wasmtime::format_err!("not measured"))
     }
 

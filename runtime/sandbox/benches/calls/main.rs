@@ -46,7 +46,8 @@ fn one_thread() -> Runtime {
 
 fn fresh_and_live(criterion: &mut Criterion) {
     let runtime = one_thread();
-    let innkeeper = runtime.block_on(Plugin::new("nothing", EngineOptions::default(), Backend::Sqlite)).unwrap();
+    let innkeeper =
+        runtime.block_on(Plugin::new("nothing", EngineOptions::default(), Backend::Sqlite)).unwrap();
     let bare = BarePlugin::new(&guest("nothing"), &EngineOptions::default());
     for name in ["noop", "one-call"] {
         let mut group = criterion.benchmark_group(format!("fresh {name}"));
@@ -67,8 +68,10 @@ fn fresh_and_live(criterion: &mut Criterion) {
 /// A row by its id, on the pool and from a guest that is there already.
 fn reads(criterion: &mut Criterion) {
     for backend in Backend::ALL {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        let Some(innkeeper) = runtime.block_on(Plugin::new("nothing", EngineOptions::default(), backend)) else {
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let Some(innkeeper) = runtime.block_on(Plugin::new("nothing", EngineOptions::default(), backend))
+        else {
             continue;
         };
         let mut group = criterion.benchmark_group(format!("read a user on {backend:?}"));
@@ -81,7 +84,8 @@ fn reads(criterion: &mut Criterion) {
                 bencher.iter(|| runtime.block_on(live.hook(tool(name))).unwrap());
             });
         }
-        let many = Ask::Tool { name: "read-user-at-once".into(), arguments: json!({"times": 32}).to_string() };
+        let many =
+            Ask::Tool { name: "read-user-at-once".into(), arguments: json!({"times": 32}).to_string() };
         group.bench_function(BenchmarkId::new("innkeeper", "32 at once"), |bencher| {
             bencher.iter(|| runtime.block_on(live.hook(many.clone())).unwrap());
         });
@@ -112,7 +116,8 @@ async fn select(pool: &Pool, id: &str) {
 /// A stream filter that passes everything on.
 fn chunks(criterion: &mut Criterion) {
     let runtime = one_thread();
-    let innkeeper = runtime.block_on(Plugin::new("nothing", EngineOptions::default(), Backend::Sqlite)).unwrap();
+    let innkeeper =
+        runtime.block_on(Plugin::new("nothing", EngineOptions::default(), Backend::Sqlite)).unwrap();
     let mut group = criterion.benchmark_group("stream hook");
     for count in [1, 16] {
         let mut live = runtime.block_on(innkeeper.live());
@@ -127,7 +132,8 @@ fn chunks(criterion: &mut Criterion) {
 /// Fresh calls from two threads at once, for three seconds each way.
 fn two_threads() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    let innkeeper = runtime.block_on(Plugin::new("nothing", EngineOptions::default(), Backend::Sqlite)).unwrap();
+    let innkeeper =
+        runtime.block_on(Plugin::new("nothing", EngineOptions::default(), Backend::Sqlite)).unwrap();
     let bare = BarePlugin::new(&guest("nothing"), &EngineOptions::default());
     let per_second = |is_bare: bool| {
         let started = Instant::now();
@@ -137,9 +143,13 @@ fn two_threads() {
                 runtime.spawn(async move {
                     let mut calls = 0_u64;
                     while started.elapsed().as_secs() < 3 {
-                        if is_bare { bare.call("one-call").await } else { innkeeper.call("one-call").await }
+                        if is_bare {
+                            bare.call("one-call").await
+                        } else {
+                            innkeeper.call("one-call").await
+                        }
                         calls += 1;
-                        if calls % 64 == 0 {
+                        if calls.is_multiple_of(64) {
                             tokio::task::yield_now().await;
                         }
                     }

@@ -47,7 +47,8 @@ impl Plugin {
         let grants = permissions.into_iter().fold(Grants::default(), Grants::with);
         // Live instances serve many thousand calls here; what is measured is the counting, not the end of it.
         let mut limits = Limits::default();
-        for limit in ["fuel", "host-calls", "host-bytes", "rows", "row-bytes", "active", "waiting", "chunks"] {
+        for limit in ["fuel", "host-calls", "host-bytes", "rows", "row-bytes", "active", "waiting", "chunks"]
+        {
             limits.set(limit, u64::MAX / 4);
         }
         limits.set("calls-per-plugin", 100_000);
@@ -94,7 +95,11 @@ impl Plugin {
         let wanted = [(self.id.clone(), Arc::clone(&self.limits))];
         let permit = self.sandbox.admit(&wanted, self.principal.user()).await.unwrap().remove(0);
         let budget = Budget::new(&self.limits, 0);
-        self.sandbox.instantiate(&self.loaded, setup, budget, permit).await.map_err(|(error, _)| error).unwrap()
+        self.sandbox
+            .instantiate(&self.loaded, setup, budget, permit)
+            .await
+            .map_err(|(error, _)| error)
+            .unwrap()
     }
 
     /// A fresh instance, one call on it, its result and its receipt.

@@ -9,8 +9,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use crate::engine::EngineOptions;
 use crate::error::LoadError;
 
-/// Most memory that the compiler's process may take, in bytes of address space.
-const MEMORY_MAX: u64 = 8 << 30;
+/// Most memory that the compiler's process may take, in bytes.
+const MEMORY_MAX: u64 = 4 << 30;
 
 /// Most of the process's complaint that is read, in bytes.
 const COMPLAINT_MAX: u64 = 4096;
@@ -31,27 +31,36 @@ pub(super) async fn run(
         .kill_on_drop(true)
         .spawn()
         .map_err(|error| LoadError::Compile(format!("`{}` does not start: {error}", path.display())))?;
-    let (Some(mut input), Some(output), Some(errors)) =
+    let (Some(mut input), Some(output), Some(mut errors)) =
         (child.stdin.take(), child.stdout.take(), child.stderr.take())
     else {
         return Err(LoadError::Compile("the compiler's process has no pipes".to_owned()));
     };
     let (mut code, mut problem) = (Vec::new(), Vec::new());
-    let (mut output, mut errors) = (output.take(code_max.saturating_add(1)), errors.take(COMPLAINT_MAX));
     let write = async {
         // A compiler that stops reading says why on its error output.
         let _ = input.write_all(bytes).await;
         drop(input);
+        Ok(())
     };
-    let ((), read, _) = tokio::join!(write, output.read_to_end(&mut code), errors.read_to_end(&mut problem));
-    read.map_err(|error| LoadError::Compile(format!("the compiler's process cannot be read: {error}")))?;
-    if code.len() as u64 > code_max {
-        return Err(LoadError::Compile(format!(
-            "its machine code has more than {code_max} bytes; make it smaller"
-        )));
-    }
-    // A process that goes on talking would wait for a reader.
-    drop((output, errors));
+    let read = async {
+        output
+            .take(code_max.saturating_add(1))
+            .read_to_end(&mut code)
+            .await
+            .map_err(|error| LoadError::Compile(format!("the compiler's process cannot be read: {error}")))?;
+        if code.len() as u64 <= code_max {
+            return Ok(());
+        }
+        Err(LoadError::Compile(format!("its machine code has more than {code_max} bytes; make it smaller")))
+    };
+    let complain = async {
+        // What is beyond the first words is read all the same: a process that waits for a reader does not end.
+        let _ = (&mut errors).take(COMPLAINT_MAX).read_to_end(&mut problem).await;
+        let _ = tokio::io::copy(&mut errors, &mut tokio::io::sink()).await;
+        Ok(())
+    };
+    tokio::try_join!(write, read, complain)?;
     let ended = child.wait().await;
     let ended =
         ended.map_err(|error| LoadError::Compile(format!("the compiler's process is lost: {error}")))?;
@@ -82,10 +91,14 @@ pub enum WorkerError {
 
 /// The arguments with which `worker_main` makes machine code for an engine of these options.
 pub fn worker_arguments(options: &EngineOptions) -> Vec<String> {
-    vec![options.instances.to_string(), options.max_memory.to_string(), options.stack.to_string()]
+    let EngineOptions { instances, max_memory, stack } = options;
+    [u64::from(*instances), *max_memory as u64, *stack as u64, MEMORY_MAX]
+        .map(|number| number.to_string())
+        .into()
 }
 
 /// All that the compiler's process does: bounds its own memory, reads a component, and writes machine code.
+/// `arguments` are those of `worker_arguments`; the last one is the bound, in bytes.
 ///
 /// # Errors
 /// The component's, the compiler's, and those of the pipes.
@@ -94,8 +107,12 @@ pub fn worker_main(
     input: impl Read,
     mut output: impl Write,
 ) -> Result<(), WorkerError> {
-    let options = options(arguments)?;
-    bound_memory()?;
+    let options = EngineOptions {
+        instances: number(arguments, 0)?,
+        max_memory: number(arguments, 1)?,
+        stack: number(arguments, 2)?,
+    };
+    bound_memory(number(arguments, 3)?)?;
     let mut bytes = Vec::new();
     input.take(crate::inspect::COMPONENT_MAX as u64 + 1).read_to_end(&mut bytes)?;
     let code = super::compile_worker(&options, &bytes)?;
@@ -104,29 +121,23 @@ pub fn worker_main(
     Ok(())
 }
 
-fn options(arguments: &[String]) -> Result<EngineOptions, WorkerError> {
-    fn number<T: std::str::FromStr>(argument: Option<&String>) -> Result<T, WorkerError> {
-        let text = argument.map_or("", String::as_str);
-        text.parse().map_err(|_| WorkerError::Argument(super::shown(text)))
-    }
-    Ok(EngineOptions {
-        instances: number(arguments.first())?,
-        max_memory: number(arguments.get(1))?,
-        stack: number(arguments.get(2))?,
-    })
+fn number<T: std::str::FromStr>(arguments: &[String], index: usize) -> Result<T, WorkerError> {
+    let text = arguments.get(index).map_or("", String::as_str);
+    text.parse().map_err(|_| WorkerError::Argument(super::shown(text)))
 }
 
 /// A component that needs more memory than this ends the process instead of the machine. No core is dumped: it would hold the component.
+/// Only memory that can be written counts: threads reserve address space by the gigabyte that they never use.
 #[cfg(unix)]
-fn bound_memory() -> std::io::Result<()> {
+fn bound_memory(most: u64) -> std::io::Result<()> {
     use rustix::process::{Resource, Rlimit, setrlimit};
     let bound = |most| Rlimit { current: Some(most), maximum: Some(most) };
-    setrlimit(Resource::As, bound(MEMORY_MAX))?;
+    setrlimit(Resource::Data, bound(most))?;
     setrlimit(Resource::Core, bound(0))?;
     Ok(())
 }
 
 #[cfg(not(unix))]
-fn bound_memory() -> std::io::Result<()> {
+fn bound_memory(_: u64) -> std::io::Result<()> {
     Ok(())
 }

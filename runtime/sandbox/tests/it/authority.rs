@@ -59,9 +59,15 @@ async fn assert_absent(world: &World, principal: &Principal, scope: Scope, admin
 
 async fn assert_whole(world: &World, rows: &Rows) {
     let own = Authority::Own(rows.owner.clone());
-    assert_eq!(world.store.chats().get(&own, &rows.chat.as_str().into()).await.unwrap().unwrap().version, rows.chat_version);
+    assert_eq!(
+        world.store.chats().get(&own, &rows.chat.as_str().into()).await.unwrap().unwrap().version,
+        rows.chat_version
+    );
     let messages = world.store.chat_messages();
-    assert_eq!(messages.list(&own, &rows.chat.as_str().into(), &Default::default()).await.unwrap().items.len(), 1);
+    assert_eq!(
+        messages.list(&own, &rows.chat.as_str().into(), &Default::default()).await.unwrap().items.len(),
+        1
+    );
     assert!(world.store.files().get(&own, &rows.file.as_str().into()).await.unwrap().is_some());
     assert!(world.store.memories().get(&own, &rows.memory.as_str().into()).await.unwrap().is_some());
 }
@@ -123,7 +129,12 @@ async fn somebody_who_is_no_longer_an_admin_or_a_user_reaches_nothing() {
         let answer = world.call(&probe).grant(DATA).principal(deleted.clone()).probe(import, args).await;
         assert_eq!(answer["error"]["code"], "invalid", "{import} {answer}");
     }
-    let me = world.call(&probe).grant(&[Permission::UsersRead]).principal(deleted).probe("users.me", json!({})).await;
+    let me = world
+        .call(&probe)
+        .grant(&[Permission::UsersRead])
+        .principal(deleted)
+        .probe("users.me", json!({}))
+        .await;
     assert_eq!(me["ok"], Value::Null, "{me}");
 }
 
@@ -136,7 +147,9 @@ async fn private_storage_is_apart_for_each_person_and_plugin() {
     for scope in ["User", "Shared"] {
         call().probe("kv.set", json!({"scope": scope, "key": "k", "value": "of Ada"})).await;
     }
-    let read = async |scope: &str| call().principal(bob.clone()).probe("kv.get", json!({"scope": scope, "key": "k"})).await;
+    let read = async |scope: &str| {
+        call().principal(bob.clone()).probe("kv.get", json!({"scope": scope, "key": "k"})).await
+    };
     assert_eq!(read("User").await["ok"], Value::Null);
     assert_eq!(read("Shared").await["ok"]["key"], "k");
 }

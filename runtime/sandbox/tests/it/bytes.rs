@@ -22,7 +22,8 @@ fn component(text: &str) -> Vec<u8> {
 /// A component with these imports and exports of interfaces without anything in them.
 fn interfaces(imports: &[&str], exports: &[&str]) -> Vec<u8> {
     let imports: String = imports.iter().map(|name| format!("(import \"{name}\" (instance))")).collect();
-    let exports: String = exports.iter().map(|name| format!("(export \"{name}\" (instance $empty))")).collect();
+    let exports: String =
+        exports.iter().map(|name| format!("(export \"{name}\" (instance $empty))")).collect();
     component(&format!("(component {imports} (instance $empty) {exports})"))
 }
 
@@ -39,7 +40,8 @@ fn what_is_no_plugin_is_refused_with_what_to_do() {
     refused(&interfaces(&[], &["innkeeper:plugin/plugin@0.1.0"]), "nothing to call");
     refused(&interfaces(&[], &["innkeeper:plugin/tool@0.1.0"]), "does not export `innkeeper:plugin/plugin`");
     for version in ["0.2.0", "1.0.0", "0.1.0-rc.1", "0.0.9"] {
-        let names = [format!("innkeeper:plugin/plugin@{version}"), format!("innkeeper:plugin/tool@{version}")];
+        let names =
+            [format!("innkeeper:plugin/plugin@{version}"), format!("innkeeper:plugin/tool@{version}")];
         refused(&interfaces(&[], &[&names[0], &names[1]]), version);
     }
     let ours = ["innkeeper:plugin/plugin@0.1.0", "innkeeper:plugin/tool@0.1.0"];
@@ -113,7 +115,11 @@ async fn flipped_bits_never_panic() {
             loaded += 1;
             if let Ok(plugin) = world.sandbox.load(&bytes).await {
                 let _ = world.sandbox.describe(&plugin).await;
-                let _ = world.call(&plugin).limit("active", 500).tool("calculate", serde_json::json!({"expression": "1"})).await;
+                let _ = world
+                    .call(&plugin)
+                    .limit("active", 500)
+                    .tool("calculate", serde_json::json!({"expression": "1"}))
+                    .await;
             }
         }
     }

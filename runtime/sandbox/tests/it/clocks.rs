@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
+use innkeeper_model::Permission;
 use innkeeper_model::chunk::Chunk;
 use innkeeper_model::receipt::Outcome;
-use innkeeper_model::Permission;
 use innkeeper_sandbox::{Answer, Ask, CallError};
 use serde_json::json;
 
@@ -61,7 +61,8 @@ async fn background_work_has_limits_and_an_outcome_of_its_own() {
         ),
     ] {
         let plugin = world.sandbox.load(&Guest::goes_on(background).build()).await.unwrap();
-        let call = limits.into_iter().fold(world.call(&plugin), |call, (name, value)| call.limit(name, value));
+        let call =
+            limits.into_iter().fold(world.call(&plugin), |call, (name, value)| call.limit(name, value));
         let (result, receipt) = call.tool("run", json!({})).await;
         assert!(result.is_ok(), "{background}: {result:?}");
         assert_eq!(receipt.outcome, Outcome::Ok, "{background}");
@@ -133,7 +134,9 @@ async fn an_instance_is_kept_from_hook_to_hook_and_waits_for_free() {
     let plugin = world.load("misbehave").await;
     let call = world.call(&plugin).limit("active", 500).limit("hook", 400);
     let mut instance = call.instantiate().await.map_err(|(error, _)| error).unwrap();
-    let Answer::Request(_) = instance.hook(Ask::Inlet(request("inlet:allocate 5"))).await.unwrap() else { panic!() };
+    let Answer::Request(_) = instance.hook(Ask::Inlet(request("inlet:allocate 5"))).await.unwrap() else {
+        panic!()
+    };
     // As long as a model takes, and longer than the call may be active.
     tokio::time::sleep(Duration::from_millis(700)).await;
     instance.hook(Ask::Stream(vec![Chunk::Text("chunk:allocate 5".into())])).await.unwrap();
@@ -211,13 +214,18 @@ async fn ending_a_turn_or_a_plugin_ends_computing_waiting_and_background_work() 
             let world = world.another_turn();
             let shown = format!("{ask:?}");
             let limits = ["fuel", "background-fuel", "file-bytes", "host-bytes"];
-            let call = limits.into_iter().fold(world.call(plugin), |call, limit| call.limit(limit, u64::MAX / 4));
+            let call =
+                limits.into_iter().fold(world.call(plugin), |call, limit| call.limit(limit, u64::MAX / 4));
             let call = call.grant(&[Permission::EventsCall, Permission::FilesWrite]);
             let grants = call.grants();
             let (delivery, running) = call.start(ask.clone()).await;
             let ender = async {
                 tokio::time::sleep(Duration::from_millis(30)).await;
-                if by_turn { world.cancel.cancel() } else { grants.end() }
+                if by_turn {
+                    world.cancel.cancel()
+                } else {
+                    grants.end()
+                }
                 Instant::now()
             };
             let (receipt, ended) = tokio::join!(running, ender);

@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use innkeeper_sandbox::compile::{WorkerError, compile_worker};
+use innkeeper_sandbox::compile::{WorkerError, compile_worker, worker_arguments};
 use innkeeper_sandbox::{Compiler, EngineOptions, LoadError, Sandbox, SandboxOptions, inspect};
 use innkeeper_testing::guests::guest;
 
@@ -36,7 +36,14 @@ async fn machine_code_is_kept_and_damage_is_noticed() {
     let middle = whole.len() / 2;
     let mut flipped = whole.clone();
     flipped[middle] ^= 1;
-    for damaged in [Vec::new(), whole[..31].to_vec(), whole[..middle].to_vec(), flipped, vec![0; whole.len()], [whole.clone(), vec![0]].concat()] {
+    for damaged in [
+        Vec::new(),
+        whole[..31].to_vec(),
+        whole[..middle].to_vec(),
+        flipped,
+        vec![0; whole.len()],
+        [whole.clone(), vec![0]].concat(),
+    ] {
         std::fs::write(file(&cache), &damaged).unwrap();
         assert!(cached().is_none(), "{} bytes", damaged.len());
         sandbox(&cache).unwrap().load(&bytes).await.unwrap();
@@ -89,21 +96,27 @@ fn program(directory: &Path, script: &str) -> Compiler {
 
 async fn compiled_by(script: &str, timeout: Duration) -> Result<(), String> {
     let root = tempfile::tempdir().unwrap();
-    let compiler = program(root.path(), script);
-    let made = SandboxOptions { cache: None, compiler, compile_timeout: timeout, component_max: 1 << 20, ..options() };
+    let (compiler, bytes) = (program(root.path(), script), guest("calculator"));
+    let made = SandboxOptions {
+        cache: None,
+        compiler,
+        compile_timeout: timeout,
+        component_max: bytes.len(),
+        ..options()
+    };
     let sandbox = Sandbox::new(made).unwrap();
-    sandbox.load(&guest("calculator")).await.map(drop).map_err(|error| error.to_string())
+    sandbox.load(&bytes).await.map(drop).map_err(|error| error.to_string())
 }
 
 #[tokio::test]
 async fn a_compiler_in_a_process_of_its_own_is_killed_in_time_and_heard_where_it_fails() {
     let check = async |script: &str, expected: &str| {
-        let error = compiled_by(script, Duration::from_secs(2)).await.unwrap_err();
+        let error = compiled_by(script, Duration::from_secs(4)).await.unwrap_err();
         assert!(error.contains(expected) && !error.contains('\u{1b}'), "{script}: {error:.500}");
     };
     let before = Instant::now();
-    check("exec sleep 60", "longer than 2 seconds").await;
-    check("cat > /dev/null; head -c 50000000 /dev/zero", "more than 33554432 bytes").await;
+    check("exec sleep 60", "longer than 4 seconds").await;
+    check("cat > /dev/null; head -c 12000000 /dev/zero", "bytes; make it smaller").await;
     assert!(before.elapsed() < Duration::from_secs(20));
     check("cat > /dev/null; printf 'no \\033[31mway' >&2; exit 1", "no \\u{1b}[31mway").await;
     check("exit 3", "the compiler's process was ended").await;
@@ -112,7 +125,11 @@ async fn a_compiler_in_a_process_of_its_own_is_killed_in_time_and_heard_where_it
     check("cat > /dev/null; echo not machine code", "does not compile").await;
     check("cat", "does not compile").await;
     // It sees nothing of the server's environment.
-    check("cat > /dev/null; env | grep -v -e ^PWD -e ^_ -e ^SHLVL >&2; echo end >&2; exit 1", "does not compile: end").await;
+    check(
+        "cat > /dev/null; env | grep -v -e ^PWD -e ^_ -e ^SHLVL >&2; echo end >&2; exit 1",
+        "does not compile: end",
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -142,6 +159,30 @@ async fn what_the_worker_makes_runs_in_the_pool() {
     let sandbox = Sandbox::new(SandboxOptions { cache: None, compiler, ..options() }).unwrap();
     let plugin = sandbox.load(&bytes).await.unwrap();
     assert_eq!(sandbox.describe(&plugin).await.unwrap().id.as_str(), "calculator");
+}
+
+/// The program that does what the server's hidden subcommand does; cargo builds it with the tests.
+fn worker(memory: Option<u64>) -> Compiler {
+    let mut arguments = worker_arguments(&options().engine);
+    if let Some(memory) = memory {
+        arguments.pop();
+        arguments.push(memory.to_string());
+    }
+    let directory = std::env::current_exe().unwrap();
+    let path = directory.parent().unwrap().parent().unwrap().join("examples/compile_worker");
+    assert!(path.is_file(), "build it with `cargo build -p innkeeper-sandbox --example compile_worker`");
+    Compiler::Program { path, arguments }
+}
+
+#[tokio::test]
+async fn the_worker_compiles_and_its_memory_is_bounded() {
+    let sandbox = |compiler| Sandbox::new(SandboxOptions { cache: None, compiler, ..options() }).unwrap();
+    let bytes = guest("calculator");
+    let made = sandbox(worker(None));
+    let plugin = made.load(&bytes).await.unwrap();
+    assert_eq!(made.describe(&plugin).await.unwrap().id.as_str(), "calculator");
+    let error = sandbox(worker(Some(8 << 20))).load(&bytes).await.unwrap_err();
+    assert!(matches!(error, LoadError::Compile(_)), "{error}");
 }
 
 #[test]

@@ -59,7 +59,8 @@ impl Rows {
         let own = Authority::Own(owner.clone());
         let chat = NewChat { title: "Plans".into(), ..NewChat::default() };
         let chat = store.chats().create(owner, &own, chat).await.unwrap();
-        let message = NewMessage { role: "user".into(), content: "secret".into(), done: true, ..NewMessage::default() };
+        let message =
+            NewMessage { role: "user".into(), content: "secret".into(), done: true, ..NewMessage::default() };
         let message = store.chat_messages().append(&own, &chat.id, message).await.unwrap();
         let chat = store.chats().get(&own, &chat.id).await.unwrap().unwrap();
         let file = NewFile { name: "secret.txt".into(), content_type: "text/plain".into() };
@@ -108,7 +109,11 @@ pub(crate) fn cases(rows: &Rows) -> Vec<Case> {
         ),
         case("chat-messages.get", json!({"chat": rows.chat, "id": rows.message}), Some(P::ChatMessagesRead)),
         case("chat-messages.list", json!({"chat": rows.chat, "page": page}), Some(P::ChatMessagesRead)),
-        case("chat-messages.branch", json!({"chat": rows.chat, "leaf": rows.message}), Some(P::ChatMessagesRead)),
+        case(
+            "chat-messages.branch",
+            json!({"chat": rows.chat, "leaf": rows.message}),
+            Some(P::ChatMessagesRead),
+        ),
         case(
             "chat-messages.update",
             json!({
@@ -152,11 +157,27 @@ pub(crate) fn cases(rows: &Rows) -> Vec<Case> {
         case("kv.keys", json!({"scope": "Shared", "prefix": "a", "page": page}), Some(P::KvShared)),
         case("kv.delete", shared("a"), Some(P::KvShared)),
         case("events.emit", status, Some(P::EventsEmit)),
-        case("events.emit", json!({"event": {"Embeds": {"items": ["<b>"], "replace": false}}}), Some(P::EventsHtml)),
-        case("events.emit", json!({"event": {"Other": {"kind": "execute", "data": "{}"}}}), Some(P::EventsScript)),
-        case("events.emit", json!({"event": {"Other": {"kind": "listed", "data": "{}"}}}), Some(P::EventsOther)),
+        case(
+            "events.emit",
+            json!({"event": {"Embeds": {"items": ["<b>"], "replace": false}}}),
+            Some(P::EventsHtml),
+        ),
+        case(
+            "events.emit",
+            json!({"event": {"Other": {"kind": "execute", "data": "{}"}}}),
+            Some(P::EventsScript),
+        ),
+        case(
+            "events.emit",
+            json!({"event": {"Other": {"kind": "listed", "data": "{}"}}}),
+            Some(P::EventsOther),
+        ),
         case("events.call", question, Some(P::EventsCall)),
-        case("events.call", json!({"question": {"Other": {"kind": "execute", "data": "{}"}}}), Some(P::EventsScript)),
+        case(
+            "events.call",
+            json!({"question": {"Other": {"kind": "execute", "data": "{}"}}}),
+            Some(P::EventsScript),
+        ),
         case("completions.models", json!({}), Some(P::Completions)),
         case("completions.complete", json!({"request": request}), Some(P::Completions)),
         case("completions.stream", json!({"request": request}), Some(P::Completions)),

@@ -12,7 +12,7 @@ const MANIFEST: u32 = 1024;
 const MANIFEST_SIZE: u32 = 156;
 
 /// A tool plugin by hand.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub(crate) struct Guest {
     /// Interfaces that it imports, in WIT.
     pub(crate) imports: &'static str,
@@ -41,21 +41,6 @@ pub(crate) struct Says {
     pub(crate) valves: Option<String>,
     pub(crate) tools: Vec<(String, String)>,
     pub(crate) jobs: Vec<(String, String)>,
-}
-
-impl Default for Guest {
-    fn default() -> Self {
-        Self {
-            imports: "",
-            packages: &[],
-            fields: String::new(),
-            describe: String::new(),
-            call: String::new(),
-            locals: String::new(),
-            background: None,
-            says: Says::default(),
-        }
-    }
 }
 
 impl Default for Says {

@@ -43,7 +43,8 @@ async fn every_import_of_the_contract_is_tested_here() {
     let (_world, rows) = world().await;
     let tested: BTreeSet<String> = cases(&rows).iter().map(|case| case.import.to_owned()).collect();
     assert_eq!(tested, imports(), "a new import needs a row in `contract.rs`");
-    let needed: BTreeSet<&str> = cases(&rows).iter().filter_map(|case| case.needs).map(Permission::as_str).collect();
+    let needed: BTreeSet<&str> =
+        cases(&rows).iter().filter_map(|case| case.needs).map(Permission::as_str).collect();
     let permissions: BTreeSet<&str> = Permission::ALL.iter().map(|permission| permission.as_str()).collect();
     let elsewhere = BTreeSet::from(["act-as-admin", "email.read"]);
     assert_eq!(permissions.difference(&needed).copied().collect::<BTreeSet<_>>(), elsewhere);
@@ -54,13 +55,16 @@ async fn an_import_without_its_grant_is_denied_whatever_else_is_granted() {
     let (world, rows) = world().await;
     let probe = world.load("probe").await;
     for case in cases(&rows) {
-        let answer = all_but(world.call(&probe), case.needs, false).probe(case.import, case.args.clone()).await;
+        let answer =
+            all_but(world.call(&probe), case.needs, false).probe(case.import, case.args.clone()).await;
         if let Some(needs) = case.needs {
             assert_eq!(answer["error"]["code"], "denied", "{} {answer}", case.import);
             assert_eq!(answer["error"]["subject"], needs.as_str(), "{} {answer}", case.import);
         }
     }
-    assert!(world.audience.shown.lock().unwrap().is_empty() && world.audience.asked.lock().unwrap().is_empty());
+    assert!(
+        world.audience.shown.lock().unwrap().is_empty() && world.audience.asked.lock().unwrap().is_empty()
+    );
 }
 
 #[tokio::test]
@@ -106,7 +110,9 @@ async fn a_person_who_was_not_admitted_gets_nothing() {
             assert_denied(&answer, &case);
         }
     }
-    assert!(world.audience.shown.lock().unwrap().is_empty() && world.audience.asked.lock().unwrap().is_empty());
+    assert!(
+        world.audience.shown.lock().unwrap().is_empty() && world.audience.asked.lock().unwrap().is_empty()
+    );
 }
 
 #[tokio::test]
@@ -156,7 +162,11 @@ async fn only_listed_settings_of_the_server_are_readable() {
     let (world, _) = world().await;
     let probe = world.load("probe").await;
     for key in ["openai.api_keys", "", "version ", "VERSION", "version\0", "*"] {
-        let answer = world.call(&probe).grant(&[Permission::ConfigRead]).probe("config.get", json!({"key": key})).await;
+        let answer = world
+            .call(&probe)
+            .grant(&[Permission::ConfigRead])
+            .probe("config.get", json!({"key": key}))
+            .await;
         assert_eq!(answer["error"]["code"], "denied", "{key} {answer}");
     }
 }
@@ -165,7 +175,8 @@ async fn only_listed_settings_of_the_server_are_readable() {
 async fn events_are_judged_by_their_type_on_the_wire() {
     let (world, _) = world().await;
     let misbehave = world.load("misbehave").await;
-    let call = world.call(&misbehave).grant(&[Permission::EventsEmit, Permission::EventsCall, Permission::Kv]);
+    let call =
+        world.call(&misbehave).grant(&[Permission::EventsEmit, Permission::EventsCall, Permission::Kv]);
     let text = call.misbehave("forbidden-events", 0).await.0.unwrap();
     for line in text.lines() {
         assert!(line.contains("denied"), "{line}");

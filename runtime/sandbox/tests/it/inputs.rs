@@ -1,9 +1,9 @@
 //! Hostile arguments to every import: each is answered, none reaches more, none ends as a failure of the host.
 
 use innkeeper_model::authority::Authority;
+use innkeeper_model::permission::{Grant, Scope};
 use innkeeper_model::principal::Role;
 use innkeeper_model::{Permission, Principal};
-use innkeeper_model::permission::{Grant, Scope};
 use innkeeper_sandbox::{Answer, LoadedPlugin};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -106,10 +106,15 @@ async fn hostile_texts_are_answered_and_reach_nothing() {
             for case in cases(&rows) {
                 for args in mutations(&case.args, &text) {
                     let answer = guest.order(case.import, args.clone()).await;
-                    let shown = || format!("{} {:.200} → {:.300}", case.import, args.to_string(), answer.to_string());
+                    let shown =
+                        || format!("{} {:.200} → {:.300}", case.import, args.to_string(), answer.to_string());
                     if let Some(error) = answer.get("error") {
                         let code = error["code"].as_str().unwrap();
-                        assert!(["invalid", "denied", "quota-exceeded", "conflict"].contains(&code), "{}", shown());
+                        assert!(
+                            ["invalid", "denied", "quota-exceeded", "conflict"].contains(&code),
+                            "{}",
+                            shown()
+                        );
                         let message = error["message"].as_str().unwrap();
                         assert!(message.len() < 4_096 && !message.contains(['\0', '\u{1b}']), "{}", shown());
                     } else {
@@ -145,7 +150,9 @@ async fn a_forged_cursor_is_refused_and_one_from_another_list_shows_nothing_fore
             ("kv.keys", json!({"scope": "User", "prefix": ""})),
         ];
         let mut cursors: Vec<String> =
-            ["", "%", "AAAA", "bnVsbA", "W10", "WzEsMl0", "eyJhIjoxfQ", "IngnIE9SIDE9MSAtLSI"].map(String::from).into();
+            ["", "%", "AAAA", "bnVsbA", "W10", "WzEsMl0", "eyJhIjoxfQ", "IngnIE9SIDE9MSAtLSI"]
+                .map(String::from)
+                .into();
         cursors.push("A".repeat(100_000));
         for (import, args) in &lists {
             let mut args = args.clone();
@@ -172,9 +179,12 @@ async fn numbers_at_their_ends_are_answered() {
         let mut guest = guest(&world).await;
         for ttl in [json!(null), json!(0), json!(1), json!(i64::MAX), json!(u64::MAX)] {
             for scope in ["User", "Turn", "Shared"] {
-                let set = guest.order("kv.set", json!({"scope": scope, "key": "k", "value": "v", "ttl": ttl})).await;
+                let set = guest
+                    .order("kv.set", json!({"scope": scope, "key": "k", "value": "v", "ttl": ttl}))
+                    .await;
                 assert!(set.get("ok").is_some() || set["error"]["code"] == "invalid", "{ttl} {set}");
-                let args = json!({"scope": scope, "key": "k", "value": "v", "expected": u64::MAX, "ttl": ttl});
+                let args =
+                    json!({"scope": scope, "key": "k", "value": "v", "expected": u64::MAX, "ttl": ttl});
                 let put = guest.order("kv.put-if", args).await;
                 let code = put["error"]["code"].as_str().unwrap();
                 assert!(code == "conflict" || code == "invalid", "{ttl} {put}");
@@ -190,7 +200,8 @@ async fn numbers_at_their_ends_are_answered() {
         let texts = vec!["t"; 257];
         let answer = guest.order("completions.embed", json!({"model": "m", "texts": texts})).await;
         assert_eq!(answer["error"]["code"], "invalid", "{answer}");
-        let answer = guest.order("kv.set", json!({"scope": "User", "key": "k", "size": (256 << 10) + 1})).await;
+        let answer =
+            guest.order("kv.set", json!({"scope": "User", "key": "k", "size": (256 << 10) + 1})).await;
         assert_eq!(answer["error"]["subject"], "value", "{answer}");
     }
 }
@@ -226,7 +237,10 @@ async fn json_that_does_not_parse_is_refused_by_the_import() {
         for (import, args) in [
             ("completions.complete", request("params", json!(bad))),
             ("completions.stream", request("extra", json!(bad))),
-            ("events.emit", json!({"event": {"Status": {"description": "d", "done": false, "hidden": false, "extra": bad}}})),
+            (
+                "events.emit",
+                json!({"event": {"Status": {"description": "d", "done": false, "hidden": false, "extra": bad}}}),
+            ),
             (
                 "chat-messages.update",
                 json!({

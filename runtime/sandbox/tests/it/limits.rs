@@ -45,7 +45,8 @@ async fn what_a_call_may_use_ends_it() {
         ("huge-error", 3, [("transfer", 2 << 20), ("memory", 64 << 20)], "transfer"),
         ("print", 3, [("host-bytes", 1 << 20), ("fuel", 500_000_000)], "host-bytes"),
     ] {
-        let call = limits.into_iter().fold(world.call(&misbehave), |call, (name, value)| call.limit(name, value));
+        let call =
+            limits.into_iter().fold(world.call(&misbehave), |call, (name, value)| call.limit(name, value));
         let (result, receipt) = call.misbehave(how, amount).await;
         assert_eq!(result, Err(CallError::Limit(limit)), "{how}");
         assert_eq!(receipt.outcome, Outcome::LimitExceeded { limit: limit.into() }, "{how}");
@@ -59,7 +60,9 @@ async fn what_a_call_may_use_ends_it() {
 async fn fuel_grows_with_the_body() {
     let world = World::new().await;
     let calculator = world.load("calculator").await;
-    let call = |bytes| world.call(&calculator).limit("fuel", 1_000).limit("fuel-per-kib", 1_000_000).body_bytes(bytes);
+    let call = |bytes| {
+        world.call(&calculator).limit("fuel", 1_000).limit("fuel-per-kib", 1_000_000).body_bytes(bytes)
+    };
     assert_limit(call(0).tool("calculate", json!({"expression": "1+1"})).await, "fuel");
     call(4096).tool("calculate", json!({"expression": "1+1"})).await.0.unwrap();
 }
@@ -93,8 +96,9 @@ async fn a_second_memory_counts_like_the_first() {
 async fn growth_beyond_what_a_module_declares_only_fails() {
     let world = World::new().await;
     // -1 is the answer of a growth that fails; the call goes on.
-    let guest = Guest::calls("(if (i32.ne (memory.grow $small (i32.const 5)) (i32.const -1)) (then unreachable))")
-        .with("(memory $small 1 2)");
+    let guest =
+        Guest::calls("(if (i32.ne (memory.grow $small (i32.const 5)) (i32.const -1)) (then unreachable))")
+            .with("(memory $small 1 2)");
     let plugin = world.sandbox.load(&guest.build()).await.unwrap();
     let (result, receipt) = world.call(&plugin).tool("run", json!({})).await;
     result.unwrap();
@@ -125,7 +129,8 @@ async fn a_question_that_nobody_answers_ends_by_the_waiting_clock() {
     let world = World::new().await;
     let probe = world.load("probe").await;
     let ask = json!({"question": {"Confirmation": {"title": "t", "message": "m"}}});
-    let call = world.call(&probe).grant(&[Permission::EventsCall]).limit("waiting", 100).limit("active", 60_000);
+    let call =
+        world.call(&probe).grant(&[Permission::EventsCall]).limit("waiting", 100).limit("active", 60_000);
     let (result, receipt) = call.probe_with_receipt("events.call", ask).await;
     assert!(receipt.delivered.waiting_us >= 100_000, "{receipt:?}");
     assert_limit((result, receipt), "waiting");
@@ -181,9 +186,10 @@ async fn settings_and_context_answer_while_other_host_calls_run() {
 async fn bytes_through_host_calls_are_limited_both_ways() {
     let world = World::new().await;
     let probe = world.load("probe").await;
-    let call = || world.call(&probe).grant(&[Permission::Kv, Permission::UsersRead]).limit("host-bytes", 500_000);
+    let call =
+        || world.call(&probe).grant(&[Permission::Kv, Permission::UsersRead]).limit("host-bytes", 500_000);
     let set = json!({"scope": "User", "key": "k", "size": 200_000});
-    assert_eq!(call().probe("kv.set", set.clone()).await["ok"].as_u64().is_some(), true);
+    assert!(call().probe("kv.set", set).await["ok"].is_u64());
     let get = json!({"import": "kv.get", "args": {"scope": "User", "key": "k"}, "place": "call", "times": 3});
     assert_limit(call().tool("call", get).await, "host-bytes");
     // What a guest passes in counts even where it is refused.
@@ -208,7 +214,8 @@ async fn one_answer_of_the_host_is_limited() {
     let probe = world.load("probe").await;
     let call = || world.call(&probe).grant(&[Permission::Kv]);
     call().probe("kv.set", json!({"scope": "User", "key": "k", "size": 200_000})).await;
-    let answer = call().limit("transfer", 100_000).probe("kv.get", json!({"scope": "User", "key": "k"})).await;
+    let answer =
+        call().limit("transfer", 100_000).probe("kv.get", json!({"scope": "User", "key": "k"})).await;
     assert_quota(&answer, "transfer");
     let mut call = world.call(&probe).limit("transfer", 100_000);
     call.context.metadata = format!("{{\"large\":\"{}\"}}", "x".repeat(200_000));
@@ -296,7 +303,8 @@ async fn completions_are_counted() {
     let call = world.call(&probe).grant(&[Permission::Completions]).limit("completions", 3);
     let (result, _) = call.tool("call", arguments).await;
     let answers = json_of(result.unwrap());
-    let codes: Vec<&str> = answers.as_array().unwrap().iter().map(|answer| answer["error"]["code"].as_str().unwrap()).collect();
+    let codes: Vec<&str> =
+        answers.as_array().unwrap().iter().map(|answer| answer["error"]["code"].as_str().unwrap()).collect();
     assert_eq!(codes, ["unavailable", "unavailable", "unavailable", "quota-exceeded", "quota-exceeded"]);
     assert_quota(&answers[4], "completions");
 }
@@ -306,7 +314,12 @@ async fn private_storage_has_its_quota() {
     let world = World::new().await;
     let misbehave = world.load("misbehave").await;
     for (name, value) in [("kv-entries", 3), ("kv-bytes", 300 << 10)] {
-        let (result, _) = world.call(&misbehave).grant(&[Permission::Kv]).limit(name, value).misbehave("many-keys", 10).await;
+        let (result, _) = world
+            .call(&misbehave)
+            .grant(&[Permission::Kv])
+            .limit(name, value)
+            .misbehave("many-keys", 10)
+            .await;
         match result {
             Err(CallError::Plugin(PluginError::Host(error))) => {
                 assert_eq!((error.code, error.subject.as_deref()), (ErrorCode::QuotaExceeded, Some(name)));
@@ -323,11 +336,14 @@ async fn a_file_is_limited_and_leaves_nothing_behind() {
     let call = || world.call(&misbehave).grant(&[Permission::FilesWrite]);
     let (result, _) = call().limit("file-bytes", 1 << 20).misbehave("endless-file", 0).await;
     match result {
-        Err(CallError::Plugin(PluginError::Host(error))) => assert_eq!(error.subject.as_deref(), Some("file-bytes")),
+        Err(CallError::Plugin(PluginError::Host(error))) => {
+            assert_eq!(error.subject.as_deref(), Some("file-bytes"))
+        }
         other => panic!("{other:?}"),
     }
     assert_limit(call().limit("host-bytes", 1 << 20).misbehave("endless-file", 0).await, "host-bytes");
-    let files = world.store.files().list(&Authority::Own(world.ada().clone()), None, &Default::default()).await;
+    let files =
+        world.store.files().list(&Authority::Own(world.ada().clone()), None, &Default::default()).await;
     assert_eq!(files.unwrap().items, []);
     world.assert_idle(16).await;
 }
@@ -337,14 +353,17 @@ async fn calls_of_a_plugin_and_of_a_person_are_counted() {
     let world = World::new().await;
     let (one, two) = (PluginId::parse("one").unwrap(), PluginId::parse("two").unwrap());
     let limits = Arc::new(Limits { calls_per_plugin: 2, calls_per_user: 3, ..Limits::default() });
-    let admit = async |plugin: &PluginId, user| world.sandbox.admit(&[(plugin.clone(), Arc::clone(&limits))], user).await;
+    let admit = async |plugin: &PluginId, user| {
+        world.sandbox.admit(&[(plugin.clone(), Arc::clone(&limits))], user).await
+    };
     let unavailable = |limit| Some(CallError::Unavailable { limit, retry_after: 1_000 });
     let held = [admit(&one, None).await.unwrap(), admit(&one, None).await.unwrap()];
     assert_eq!(admit(&one, None).await.err(), unavailable("calls-per-plugin"));
     assert_eq!(world.sandbox.admit_child(&one, None, &limits).err(), unavailable("calls-per-plugin"));
     drop(held);
     let ada = world.principal.user();
-    let held = [admit(&one, ada).await.unwrap(), admit(&one, ada).await.unwrap(), admit(&two, ada).await.unwrap()];
+    let held =
+        [admit(&one, ada).await.unwrap(), admit(&one, ada).await.unwrap(), admit(&two, ada).await.unwrap()];
     assert_eq!(admit(&two, ada).await.err(), unavailable("calls-per-user"));
     drop(held);
     assert_eq!(world.sandbox.free_instances(), 16);
@@ -358,7 +377,8 @@ async fn calls_of_a_plugin_and_of_a_person_are_counted() {
 async fn the_queue_for_an_instance_is_bounded_in_length_and_time() {
     let engine = EngineOptions { instances: 3, ..EngineOptions::default() };
     let limits = Limits { queue: 1, queue_wait: 5_000, ..Limits::default() };
-    let sandbox = innkeeper_sandbox::Sandbox::new(SandboxOptions { engine, limits, ..SandboxOptions::default() });
+    let sandbox =
+        innkeeper_sandbox::Sandbox::new(SandboxOptions { engine, limits, ..SandboxOptions::default() });
     let sandbox = sandbox.unwrap();
     let plugin = PluginId::parse("one").unwrap();
     let chain = |count| vec![(plugin.clone(), Arc::new(Limits::default())); count];

@@ -12,7 +12,8 @@ use serde_json::{Value, json};
 use crate::contract::answer;
 use crate::world::{World, json_of, read_chunks, request, tool};
 
-const PLACES: &[&str] = &["call", "run", "feed", "inlet", "request", "stream", "outlet", "action", "job", "background"];
+const PLACES: &[&str] =
+    &["call", "run", "feed", "inlet", "request", "stream", "outlet", "action", "job", "background"];
 
 fn message(content: &str) -> StoredMessage {
     StoredMessage {
@@ -58,7 +59,8 @@ async fn from_place(world: &World, place: &str, import: &str, args: Value, grant
         "job" => Ask::Job("probe".into()),
         other => panic!("{other}"),
     };
-    let valves = json!({"job": json!({"import": import, "args": args, "place": "call"}).to_string()}).to_string();
+    let valves =
+        json!({"job": json!({"import": import, "args": args, "place": "call"}).to_string()}).to_string();
     let call = world.call(&probe).grant(granted).grant(&[Permission::Kv]).valves(&valves);
     let (delivery, running) = call.start(ask).await;
     let reading = async {
@@ -66,11 +68,15 @@ async fn from_place(world: &World, place: &str, import: &str, args: Value, grant
         let parse = |text: &str| serde_json::from_str(text).unwrap_or_else(|_| panic!("{place}: {text}"));
         match answer {
             Ok(Answer::Tool(result)) => json_of(result),
-            Ok(Answer::Action(result)) => json_of(innkeeper_model::tool::ToolResult { content: result.unwrap().content }),
-            Ok(Answer::Request(request)) => match request.messages.last().unwrap().content.as_ref().unwrap() {
-                Content::Text(text) => parse(text),
-                other => panic!("{other:?}"),
-            },
+            Ok(Answer::Action(result)) => {
+                json_of(innkeeper_model::tool::ToolResult { content: result.unwrap().content })
+            }
+            Ok(Answer::Request(request)) => {
+                match request.messages.last().unwrap().content.as_ref().unwrap() {
+                    Content::Text(text) => parse(text),
+                    other => panic!("{other:?}"),
+                }
+            }
             Ok(Answer::Chunks(chunks)) => match chunks.last().unwrap() {
                 Chunk::Text(text) => parse(text),
                 other => panic!("{other:?}"),
@@ -107,7 +113,10 @@ async fn grants_are_checked_in_every_place() {
     let world = World::new().await;
     for place in PLACES {
         let denied = from_place(&world, place, "users.me", json!({}), &[]).await;
-        assert!(denied["error"]["code"].as_str().is_some_and(|code| code.contains("denied")), "{place} {denied}");
+        assert!(
+            denied["error"]["code"].as_str().is_some_and(|code| code.contains("denied")),
+            "{place} {denied}"
+        );
         let granted = from_place(&world, place, "users.me", json!({}), &[Permission::UsersRead]).await;
         assert!(granted["ok"]["name"] == "Ada" || granted["ok"] == "done", "{place} {granted}");
     }

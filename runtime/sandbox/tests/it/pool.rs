@@ -103,7 +103,9 @@ async fn a_call_whose_client_left_drops_what_it_waited_for() {
     let probe = world.load("probe").await;
     let (gone, mut goes) = tokio::sync::mpsc::unbounded_channel();
     world.script.on_request(move |request| {
-        let innkeeper_host::turn::ChildAsk::Complete(_, mut reply) = request.ask else { panic!("something else") };
+        let innkeeper_host::turn::ChildAsk::Complete(_, mut reply) = request.ask else {
+            panic!("something else")
+        };
         let gone = gone.clone();
         tokio::spawn(async move {
             reply.closed().await;
@@ -112,7 +114,8 @@ async fn a_call_whose_client_left_drops_what_it_waited_for() {
     });
     let args = json!({"request": {"model": "m", "tools": [], "params": "{}", "messages": []}});
     let order = json!({"import": "completions.complete", "args": args, "place": "call"});
-    let (_delivery, running) = world.call(&probe).grant(&[Permission::Completions]).start(tool("call", order)).await;
+    let (_delivery, running) =
+        world.call(&probe).grant(&[Permission::Completions]).start(tool("call", order)).await;
     assert!(tokio::time::timeout(Duration::from_millis(200), running).await.is_err());
     tokio::time::timeout(Duration::from_secs(2), goes.recv()).await.unwrap().unwrap();
     world.assert_idle(2).await;

@@ -93,11 +93,19 @@ async fn hundreds_of_calls_that_misbehave_leave_the_sandbox_as_it_was() {
             let by_time = expected == "fuel" && ended == "active"
                 || expected.starts_with("ok, ") && ended == "ok, background";
             // Background work that never lets go keeps its result from being delivered.
-            let kept = how.starts_with("background") && ["fuel", "active", "memory"].contains(&ended.as_str());
+            let kept =
+                how.starts_with("background") && ["fuel", "active", "memory"].contains(&ended.as_str());
             assert!(ended == expected || by_time || kept, "{how} in round {round}: {ended} {receipt:?}");
             assert_eq!(result.is_ok(), ended.starts_with("ok"), "{how}");
         }
-        for order in ["feed:trap", "feed:loop", "feed:many-chunks 100", "feed:huge-chunk 2", "feed:cut-stream", "feed:open-streams"] {
+        for order in [
+            "feed:trap",
+            "feed:loop",
+            "feed:many-chunks 100",
+            "feed:huge-chunk 2",
+            "feed:cut-stream",
+            "feed:open-streams",
+        ] {
             let (delivery, running) = limited(world.call(&plugin)).start(Ask::Run(request(order))).await;
             let reading = async { read_chunks(delivery.await.unwrap().0.unwrap()).await };
             tokio::join!(running, reading);

@@ -37,7 +37,8 @@ async fn bytes_pass_both_ways_unchanged() {
         let read = call().probe("files.read", json!({"id": made["ok"]["id"]})).await;
         assert_eq!((&read["ok"]["size"], &read["ok"]["end"]), (&json!(size), &json!("whole")));
         assert_eq!(read["ok"]["text"].as_str().unwrap(), text);
-        let (answer, receipt) = call().probe_with_receipt("files.read", json!({"id": made["ok"]["id"], "stop_after": 1})).await;
+        let (answer, receipt) =
+            call().probe_with_receipt("files.read", json!({"id": made["ok"]["id"], "stop_after": 1})).await;
         assert!(answer.is_ok() && receipt.outcome == Outcome::Ok);
     }
     world.assert_idle(16).await;
@@ -87,7 +88,8 @@ async fn waiting_for_a_model_does_not_use_up_the_active_time() {
     let (answer, receipt) = call().probe_with_receipt("completions.stream", completion(json!({}))).await;
     assert_eq!(answer.unwrap()["ok"]["ended"], true);
     assert!(receipt.delivered.waiting_us > 600_000, "{receipt:?}");
-    let (answer, _) = call().limit("waiting", 200).probe_with_receipt("completions.stream", completion(json!({}))).await;
+    let (answer, _) =
+        call().limit("waiting", 200).probe_with_receipt("completions.stream", completion(json!({}))).await;
     assert_eq!(answer.unwrap_err(), CallError::Limit("waiting"));
 }
 
@@ -136,7 +138,10 @@ async fn children_side_by_side_never_have_more_fuel_than_their_caller() {
     assert_eq!(lent.len(), 8);
     assert!(lent[0] > fuel / 2, "{lent:?}");
     assert!(lent.iter().sum::<u64>() < fuel, "{lent:?}");
-    assert!(receipt.delivered.fuel >= lent.iter().sum::<u64>(), "what children used is the caller's: {receipt:?}");
+    assert!(
+        receipt.delivered.fuel >= lent.iter().sum::<u64>(),
+        "what children used is the caller's: {receipt:?}"
+    );
     // What was left for the caller itself may or may not be enough to say so.
     assert!(result.is_ok() || result == Err(CallError::Limit("fuel")));
 }
@@ -146,7 +151,8 @@ async fn fuel_that_a_child_left_over_comes_back() {
     let world = World::new().await;
     let probe = world.load("probe").await;
     let fuel = 400_000_000;
-    let call = || world.call(&probe).grant(&[Permission::Toolbox, Permission::Completions]).limit("fuel", fuel);
+    let call =
+        || world.call(&probe).grant(&[Permission::Toolbox, Permission::Completions]).limit("fuel", fuel);
     world.script.on_request(|request| match request.ask {
         ChildAsk::Tool { reply, .. } => reply.send((Ok(ToolResult::default()), 1_000)).unwrap(),
         ChildAsk::Stream(_, reply) => {

@@ -69,7 +69,8 @@ impl World {
     async fn on(backend: Backend, options: SandboxOptions, connections: u32) -> Option<Self> {
         let database = database(backend).await?;
         let directory = tempfile::tempdir().unwrap();
-        let pool = connect(&Options { max_connections: connections, ..Options::new(&database.url) }).await.unwrap();
+        let pool =
+            connect(&Options { max_connections: connections, ..Options::new(&database.url) }).await.unwrap();
         migrate::upgrade(&pool, &Clock::System, migrate::Target::Latest).await.unwrap();
         let files = Arc::new(LocalFiles::new(directory.path().join("files")).unwrap());
         let store = Store::new(pool, Clock::System, files);
@@ -229,10 +230,7 @@ impl Call<'_> {
     }
 
     /// Begins, and leaves the rest to the caller.
-    pub(crate) async fn start(
-        self,
-        ask: Ask,
-    ) -> (Delivery, impl Future<Output = Receipt> + Send + 'static) {
+    pub(crate) async fn start(self, ask: Ask) -> (Delivery, impl Future<Output = Receipt> + Send + 'static) {
         self.instantiate().await.map_err(|(error, _)| error).unwrap().start(ask)
     }
 

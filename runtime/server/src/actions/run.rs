@@ -86,7 +86,8 @@ pub(crate) async fn run(
     let chat = body.chat_id.map(ChatId::from);
     let now = app.store().clock().seconds();
     let stored = |message: GivenMessage| stored(message, chat.as_ref(), &caller.user.id, now);
-    let messages: Option<Vec<StoredMessage>> = body.messages.map(|messages| messages.into_iter().map(stored).collect());
+    let messages: Option<Vec<StoredMessage>> =
+        body.messages.map(|messages| messages.into_iter().map(stored).collect());
     let body_bytes = messages.iter().flatten().map(|message| message.content.len() as u64).sum();
     let turn = ActionTurn {
         principal: caller.principal(),
@@ -99,7 +100,7 @@ pub(crate) async fn run(
         locale: body.locale,
         body_bytes,
     };
-    let mut lease = app.access().lease(&caller);
+    let lease = app.access().lease(&caller);
     let outcome = tokio::select! {
         outcome = app.dispatch().run_action(turn) => outcome?,
         () = lease.ended() => return Err(revoked()),

@@ -50,7 +50,14 @@ mod tests {
         check(&["http://127.0.0.1:8080"], true);
         check(&["https://chat.example.org"], true);
         check(&["HTTPS://CHAT.example.org"], true);
-        for bad in ["null", "", "http://127.0.0.1", "http://127.0.0.1:8081", "https://chat.example.org.evil.test", "file://127.0.0.1:8080"] {
+        for bad in [
+            "null",
+            "",
+            "http://127.0.0.1",
+            "http://127.0.0.1:8081",
+            "https://chat.example.org.evil.test",
+            "file://127.0.0.1:8080",
+        ] {
             check(&[bad], false);
         }
         check(&["http://127.0.0.1:8080", "http://evil.test"], false);

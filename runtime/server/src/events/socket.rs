@@ -1,8 +1,8 @@
 //! `GET /api/events/ws`: a person's events and answers over one WebSocket.
 
 use axum::extract::State;
-use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade, close_code};
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
+use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade, close_code};
 use axum::http::HeaderMap;
 use axum::response::Response;
 use innkeeper_dispatch::Subscription;
@@ -44,7 +44,8 @@ pub(crate) async fn socket(
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, Failure> {
     origin::check(&headers, &app.options().allowed_origins)?;
-    let upgrade = upgrade.map_err(|error| Failure::new(error.status(), "not-a-websocket", error.body_text()))?;
+    let upgrade =
+        upgrade.map_err(|error| Failure::new(error.status(), "not-a-websocket", error.body_text()))?;
     let events = app.dispatch().hub().subscribe(&caller.user.id);
     let lease = app.access().lease(&caller);
     let running = app.sockets().token();
@@ -55,7 +56,7 @@ pub(crate) async fn socket(
     }))
 }
 
-async fn run(mut socket: WebSocket, app: &App, caller: &Caller, mut events: Subscription, mut lease: Lease) {
+async fn run(mut socket: WebSocket, app: &App, caller: &Caller, mut events: Subscription, lease: Lease) {
     let mut pings = tokio::time::interval(app.options().keep_alive);
     let mut next = json!({ "type": "ready" });
     loop {

@@ -72,7 +72,9 @@ async fn next(mut feed: Feed) -> Option<(Result<Event, Infallible>, Feed)> {
             feed.ended = true;
             return Some((Ok(Event::default().event("lagged").data("{}")), feed));
         };
-        if feed.chat.is_some() && delivery.chat.as_ref().map(innkeeper_model::ChatId::as_str) != feed.chat.as_deref() {
+        if feed.chat.is_some()
+            && delivery.chat.as_ref().map(innkeeper_model::ChatId::as_str) != feed.chat.as_deref()
+        {
             continue;
         }
         return Some((Ok(frame(delivery.into())), feed));

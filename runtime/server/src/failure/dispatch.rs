@@ -23,9 +23,8 @@ impl From<DispatchError> for Failure {
             DispatchError::PluginFailed { plugin, .. } => {
                 bad_gateway("plugin-failed", message).with_details(json!({ "plugin": plugin }))
             }
-            DispatchError::Limit { plugin, limit } => {
-                bad_gateway("limit-exceeded", message).with_details(json!({ "plugin": plugin, "limit": limit }))
-            }
+            DispatchError::Limit { plugin, limit } => bad_gateway("limit-exceeded", message)
+                .with_details(json!({ "plugin": plugin, "limit": limit })),
             DispatchError::Trapped { plugin, .. } => {
                 bad_gateway("plugin-crashed", message).with_details(json!({ "plugin": plugin }))
             }
@@ -47,7 +46,10 @@ impl From<DispatchError> for Failure {
 /// A provider's refusal of this request is the client's to hear; its trouble with this server (keys, quotas) is not.
 fn provider(status: u16, message: String) -> Failure {
     match status {
-        429 => Failure { retry_after: Some(5), ..Failure::new(StatusCode::TOO_MANY_REQUESTS, "provider-busy", message) },
+        429 => Failure {
+            retry_after: Some(5),
+            ..Failure::new(StatusCode::TOO_MANY_REQUESTS, "provider-busy", message)
+        },
         400 | 413 | 422 => Failure::bad_request("provider-refused", message),
         _ => bad_gateway("provider-failed", message),
     }

@@ -11,7 +11,9 @@ impl From<RegistryError> for Failure {
     fn from(error: RegistryError) -> Self {
         let message = error.to_string();
         match error {
-            RegistryError::TooLarge { .. } => Self::new(StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", message),
+            RegistryError::TooLarge { .. } => {
+                Self::new(StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", message)
+            }
             RegistryError::Load(error) => load(error, message),
             RegistryError::Schema(problem) => Self::bad_request("invalid-manifest", message)
                 .with_details(json!({ "field": problem.field, "at": problem.at })),
@@ -22,9 +24,12 @@ impl From<RegistryError> for Failure {
                 .with_details(json!({ "permission": permission }))
                 .about("permission"),
             RegistryError::Grant { .. } => Self::bad_request("invalid-grant", message),
-            RegistryError::Settings(_) | RegistryError::Limit(_) => Self::bad_request("invalid-settings", message),
+            RegistryError::Settings(_) | RegistryError::Limit(_) => {
+                Self::bad_request("invalid-settings", message)
+            }
             RegistryError::Valves { problems, .. } => {
-                Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid-valves", message).with_details(json!(problems))
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid-valves", message)
+                    .with_details(json!(problems))
             }
             RegistryError::Store(error) => error.into(),
             RegistryError::Internal => Self::internal(),
@@ -35,7 +40,9 @@ impl From<RegistryError> for Failure {
 fn load(error: LoadError, message: String) -> Failure {
     match error {
         LoadError::Inspect(_) => Failure::bad_request("not-a-plugin", message),
-        LoadError::Compile(_) | LoadError::CompileTime(_) => Failure::bad_request("does-not-compile", message),
+        LoadError::Compile(_) | LoadError::CompileTime(_) => {
+            Failure::bad_request("does-not-compile", message)
+        }
         LoadError::Link(_) => Failure::bad_request("does-not-fit", message),
         LoadError::Manifest(_) => Failure::bad_request("invalid-manifest", message),
         LoadError::Describe(CallError::Unavailable { retry_after, .. }) => {
@@ -45,7 +52,11 @@ fn load(error: LoadError, message: String) -> Failure {
         LoadError::Describe(_) => Failure::bad_request("describe-failed", message),
         LoadError::Cache(error) => {
             tracing::error!(%error, "machine code cannot be kept");
-            Failure::unavailable("storage-unavailable", "the server's cache of compiled plugins cannot be written; try again", 10)
+            Failure::unavailable(
+                "storage-unavailable",
+                "the server's cache of compiled plugins cannot be written; try again",
+                10,
+            )
         }
     }
 }

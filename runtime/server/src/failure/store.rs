@@ -17,17 +17,30 @@ impl From<StoreError> for Failure {
                 Self::unavailable("storage-read-only", message, 10)
             }
             StoreError::UnknownShape(_) => Self::unavailable("storage-read-only", error.to_string(), 60),
-            StoreError::Busy(_) | StoreError::Timeout => Self::unavailable("storage-busy", error.to_string(), 1),
+            StoreError::Busy(_) | StoreError::Timeout => {
+                Self::unavailable("storage-busy", error.to_string(), 1)
+            }
             StoreError::RowLimit | StoreError::ByteLimit | StoreError::Quota(_) => {
                 Self::new(StatusCode::PAYLOAD_TOO_LARGE, "limit-exceeded", error.to_string())
             }
             StoreError::Unreachable { .. } => {
                 tracing::error!(%error, "the database cannot be reached");
-                Self::unavailable("storage-unreachable", "the database cannot be reached at present; try again", 5)
+                Self::unavailable(
+                    "storage-unreachable",
+                    "the database cannot be reached at present; try again",
+                    5,
+                )
             }
-            StoreError::TooNew { .. } | StoreError::SchemaMissing(_) | StoreError::Occupied(_) | StoreError::Unsupported(_) => {
+            StoreError::TooNew { .. }
+            | StoreError::SchemaMissing(_)
+            | StoreError::Occupied(_)
+            | StoreError::Unsupported(_) => {
                 tracing::error!(%error, "the database does not fit this program");
-                Self::unavailable("storage-unfit", "the database does not fit this program; the operator must upgrade one of them", 60)
+                Self::unavailable(
+                    "storage-unfit",
+                    "the database does not fit this program; the operator must upgrade one of them",
+                    60,
+                )
             }
             StoreError::Url(_)
             | StoreError::Corrupt { .. }

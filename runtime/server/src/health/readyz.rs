@@ -32,5 +32,9 @@ pub(crate) async fn readyz(State(app): State<App>) -> Response {
     let reason = checks.reason();
     let ready = reason.is_none();
     let body = Json(Ready { ready, reason, checks });
-    if ready { body.into_response() } else { (StatusCode::SERVICE_UNAVAILABLE, [(RETRY_AFTER, "5")], body).into_response() }
+    if ready {
+        body.into_response()
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, [(RETRY_AFTER, "5")], body).into_response()
+    }
 }

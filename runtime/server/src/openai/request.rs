@@ -63,22 +63,27 @@ fn read(fields: &Object<'_>, headers: &HeaderMap) -> Result<Own, Failure> {
     let (metadata, settings) = (inner("metadata"), inner("innkeeper"));
     let (metadata, settings) = (metadata.as_ref().unwrap_or(&none), settings.as_ref().unwrap_or(&none));
     let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
-    let first = |places: [(&str, Option<&str>); 3], header: Option<String>| -> Result<Option<String>, Failure> {
-        for (name, raw) in places {
-            if let Some(id) = raw.map(|raw| id(name, raw)).transpose()?.flatten() {
-                return Ok(Some(id));
+    let first =
+        |places: [(&str, Option<&str>); 3], header: Option<String>| -> Result<Option<String>, Failure> {
+            for (name, raw) in places {
+                if let Some(id) = raw.map(|raw| id(name, raw)).transpose()?.flatten() {
+                    return Ok(Some(id));
+                }
             }
-        }
-        checked("header", header.unwrap_or_default())
-    };
-    let chat = [("chat_id", fields.get("chat_id")), ("metadata.chat_id", metadata.get("chat_id")), ("", None)];
+            checked("header", header.unwrap_or_default())
+        };
+    let chat =
+        [("chat_id", fields.get("chat_id")), ("metadata.chat_id", metadata.get("chat_id")), ("", None)];
     let message = [
         ("message_id", fields.get("message_id")),
         ("id", fields.get("id")),
         ("metadata.message_id", metadata.get("message_id")),
     ];
-    let session =
-        [("session_id", fields.get("session_id")), ("metadata.session_id", metadata.get("session_id")), ("", None)];
+    let session = [
+        ("session_id", fields.get("session_id")),
+        ("metadata.session_id", metadata.get("session_id")),
+        ("", None),
+    ];
     let json_of = |name: &str| fields.get(name).filter(|raw| *raw != "null").map(str::to_owned);
     Ok(Own {
         chat: first(chat, header("x-openwebui-chat-id"))?.map(ChatId::from),
@@ -100,14 +105,23 @@ fn without_own(fields: &Object<'_>) -> Option<String> {
     let is_own = |entry: &&Entry<'_>| {
         matches!(
             &*entry.key,
-            "chat_id" | "message_id" | "id" | "session_id" | "filter_ids" | "files" | "features" | "variables" | "innkeeper"
+            "chat_id"
+                | "message_id"
+                | "id"
+                | "session_id"
+                | "filter_ids"
+                | "files"
+                | "features"
+                | "variables"
+                | "innkeeper"
         )
     };
     let left: Vec<_> = fields.entries().iter().filter(|entry| !is_own(entry)).collect();
     if left.is_empty() {
         return None;
     }
-    let left: Vec<String> = left.into_iter().map(|entry| format!("{}:{}", entry.raw_key, entry.value)).collect();
+    let left: Vec<String> =
+        left.into_iter().map(|entry| format!("{}:{}", entry.raw_key, entry.value)).collect();
     Some(format!("{{{}}}", left.join(",")))
 }
 

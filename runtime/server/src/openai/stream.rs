@@ -67,9 +67,9 @@ impl Frames {
                 let silence = running.app.options().keep_alive;
                 tokio::select! {
                     biased;
-                    frame = running.handle.frames.recv() => frame,
                     () = running.lease.ended() => return self.end(Some(revoked())),
                     () = closing.cancelled() => return self.end(Some(stopping())),
+                    frame = running.handle.frames.recv() => frame,
                     () = tokio::time::sleep(silence) => return ": keep-alive\n\n".to_owned(),
                 }
             }

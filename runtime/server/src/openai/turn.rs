@@ -23,7 +23,12 @@ pub(crate) struct Running {
 }
 
 /// Runs a turn and answers.
-pub(crate) async fn run(app: App, caller: Caller, parsed: Parsed, body_bytes: u64) -> Result<Response, Failure> {
+pub(crate) async fn run(
+    app: App,
+    caller: Caller,
+    parsed: Parsed,
+    body_bytes: u64,
+) -> Result<Response, Failure> {
     app.admit()?;
     let Parsed { request, own } = parsed;
     let wants_stream = request.stream == Some(true);
@@ -46,7 +51,8 @@ pub(crate) async fn run(app: App, caller: Caller, parsed: Parsed, body_bytes: u6
     let handle = app.dispatch().chat(turn).await?;
     let id = HeaderValue::from_str(&handle.id).ok();
     let running = Running { handle, lease: app.access().lease(&caller), app };
-    let mut response = if wants_stream { stream::answer(running).await? } else { whole::answer(running).await? };
+    let mut response =
+        if wants_stream { stream::answer(running).await? } else { whole::answer(running).await? };
     if let Some(id) = id {
         response.headers_mut().insert(TURN, id);
     }

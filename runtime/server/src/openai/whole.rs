@@ -19,9 +19,9 @@ pub(super) async fn answer(mut running: Running) -> Result<Response, Failure> {
     loop {
         let frame = tokio::select! {
             biased;
-            frame = running.handle.frames.recv() => frame,
             () = running.lease.ended() => return Err(revoked()),
             () = closing.cancelled() => return Err(stopping()),
+            frame = running.handle.frames.recv() => frame,
         };
         match frame {
             Some(Frame::Chunk(chunk)) => {
@@ -33,7 +33,9 @@ pub(super) async fn answer(mut running: Running) -> Result<Response, Failure> {
                 if let Chunk::Failed(message) = chunk {
                     failed = Some(broken(message));
                 } else {
-                    collector.add(&chunk).map_err(|error| broken(innkeeper_host::log::escape(&error.to_string())))?;
+                    collector
+                        .add(&chunk)
+                        .map_err(|error| broken(innkeeper_host::log::escape(&error.to_string())))?;
                 }
             }
             Some(Frame::End(end)) => match (end.error, failed) {
@@ -60,7 +62,8 @@ fn weight(chunk: &Chunk) -> usize {
         Chunk::Text(text) | Chunk::Raw(text) | Chunk::Failed(text) => text.len(),
         Chunk::Delta(delta) => {
             let text = [&delta.role, &delta.content, &delta.reasoning, &delta.extra];
-            let calls = delta.tool_calls.iter().flat_map(|call| [&call.id, &call.name, &call.arguments, &call.extra]);
+            let calls =
+                delta.tool_calls.iter().flat_map(|call| [&call.id, &call.name, &call.arguments, &call.extra]);
             text.into_iter().chain(calls).flatten().map(String::len).sum::<usize>() + 64
         }
         Chunk::Usage(_) | Chunk::Finish { .. } => 64,

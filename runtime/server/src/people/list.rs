@@ -35,6 +35,7 @@ pub(crate) async fn list(
     InQuery(which): InQuery<Which>,
 ) -> Result<Json<List<Person>>, Failure> {
     let page = page_request(which.limit, which.cursor);
-    let people = app.store().users().list(&Authority::All(admin.user.id), which.name.as_deref(), &page).await?;
+    let people =
+        app.store().users().list(&Authority::All(admin.user.id), which.name.as_deref(), &page).await?;
     Ok(Json(List::part(people, Person::from)))
 }

@@ -32,7 +32,9 @@ pub(crate) enum Error {
     #[error(transparent)]
     Body(#[from] BodyFailure),
     /// A body of another sort.
-    #[error("a body of the type `{0}` cannot be installed; send the component as `application/wasm`, or as a file of a form")]
+    #[error(
+        "a body of the type `{0}` cannot be installed; send the component as `application/wasm`, or as a file of a form"
+    )]
     Type(String),
     /// A form that cannot be read.
     #[error("the form cannot be read: {0}")]
@@ -49,7 +51,9 @@ impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         match error {
             Error::Body(error) => error.into(),
-            Error::Type(_) => Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-type", error.to_string()),
+            Error::Type(_) => {
+                Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-type", error.to_string())
+            }
             Error::Form(_) | Error::NoFile => Self::bad_request("invalid-form", error.to_string()),
             Error::Registry(error) => error.into(),
         }
@@ -63,7 +67,7 @@ answers!(Error);
     post, path = "/api/plugins", tag = "plugins", params(How),
     request_body(
         description = "The component",
-        content((Vec<u8> = "application/wasm"), (Object = "multipart/form-data"))
+        content((String = "application/wasm"), (Object = "multipart/form-data"))
     ),
     responses(
         (status = CREATED, body = PluginBody),
@@ -93,7 +97,9 @@ async fn component(app: &App, request: Request) -> Result<Vec<u8>, Error> {
         "multipart/form-data" => {
             let reading = form_file(request, options.component_max);
             let seconds = options.body_timeout.as_secs();
-            tokio::time::timeout(options.body_timeout, reading).await.unwrap_or(Err(BodyFailure::TooSlow(seconds).into()))
+            tokio::time::timeout(options.body_timeout, reading)
+                .await
+                .unwrap_or(Err(BodyFailure::TooSlow(seconds).into()))
         }
         _ => Err(Error::Type(innkeeper_host::log::escape(&kind))),
     }

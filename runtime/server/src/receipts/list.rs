@@ -44,7 +44,9 @@ pub(crate) async fn list(
     let own = caller.user.id.clone();
     let user = match which.user.map(UserId::from) {
         Some(asked) if asked != own && !caller.is_admin() => {
-            return Err(Failure::forbidden("only an admin may see other people's receipts; leave `user` out"));
+            return Err(Failure::forbidden(
+                "only an admin may see other people's receipts; leave `user` out",
+            ));
         }
         Some(asked) => Some(asked),
         None if caller.is_admin() => None,

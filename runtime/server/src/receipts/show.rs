@@ -44,6 +44,7 @@ pub(crate) async fn show(
 ) -> Result<Json<ReceiptView>, Error> {
     app.dispatch().receipts().flush().await;
     let found = app.store().invocations().get(&id).await?;
-    let visible = found.filter(|stored| caller.is_admin() || stored.receipt.user.as_ref() == Some(&caller.user.id));
+    let visible =
+        found.filter(|stored| caller.is_admin() || stored.receipt.user.as_ref() == Some(&caller.user.id));
     visible.map(|stored| Json(stored.into())).ok_or(Error::Unknown)
 }

@@ -47,10 +47,13 @@ pub(crate) async fn call(
     JsonText(body): JsonText,
 ) -> Result<Json<Called>, Failure> {
     app.admit()?;
-    let arguments: Value =
-        serde_json::from_str(&body).map_err(|error| Failure::bad_request("malformed-json", error.to_string()))?;
+    let arguments: Value = serde_json::from_str(&body)
+        .map_err(|error| Failure::bad_request("malformed-json", error.to_string()))?;
     if !arguments.is_object() {
-        return Err(Failure::bad_request("invalid-body", "the body is not an object; send the tool's arguments as one"));
+        return Err(Failure::bad_request(
+            "invalid-body",
+            "the body is not an object; send the tool's arguments as one",
+        ));
     }
     let place = Place::read(&headers)?;
     let turn = ToolTurn {
@@ -64,7 +67,7 @@ pub(crate) async fn call(
         locale: None,
         body_bytes: body.len() as u64,
     };
-    let mut lease = app.access().lease(&caller);
+    let lease = app.access().lease(&caller);
     let outcome = tokio::select! {
         outcome = app.dispatch().call_tool(turn) => outcome?,
         () = lease.ended() => return Err(revoked()),
@@ -90,7 +93,10 @@ impl Place {
             let Some(value) = headers.get(name) else { return Ok(None) };
             match value.to_str() {
                 Ok(text) if text.len() <= 255 => Ok(Some(text.to_owned()).filter(|text| !text.is_empty())),
-                _ => Err(Failure::bad_request("invalid-header", format!("the header `{name}` is no id of at most 255 bytes"))),
+                _ => Err(Failure::bad_request(
+                    "invalid-header",
+                    format!("the header `{name}` is no id of at most 255 bytes"),
+                )),
             }
         };
         Ok(Self {

@@ -28,6 +28,12 @@ async fn actions_that_cannot_run_say_why() {
     };
     check("/api/actions/nothing/x", json!({"messages": []}), 404, "unknown-plugin").await;
     check("/api/actions/probe/x", json!({"messages": []}), 404, "unknown-action").await;
-    check("/api/actions/probe/probe", json!({"chat_id": "00000000-0000-4000-8000-000000000000"}), 403, "not-allowed").await;
+    check(
+        "/api/actions/probe/probe",
+        json!({"chat_id": "00000000-0000-4000-8000-000000000000"}),
+        403,
+        "not-allowed",
+    )
+    .await;
     check("/api/actions/probe/probe", json!({"chatid": "x"}), 400, "invalid-body").await;
 }

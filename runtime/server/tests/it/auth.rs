@@ -20,7 +20,11 @@ async fn every_route_but_health_and_the_document_needs_a_key() {
         for (method, operation) in operations.as_object().unwrap() {
             let free = operation["security"] == json!([{}]);
             assert_eq!(free, path == "/healthz" || path == "/readyz", "{path}");
-            let path: String = path.split('/').map(|part| if part.starts_with('{') { "x" } else { part }).collect::<Vec<_>>().join("/");
+            let path: String = path
+                .split('/')
+                .map(|part| if part.starts_with('{') { "x" } else { part })
+                .collect::<Vec<_>>()
+                .join("/");
             let method = Method::from_bytes(method.to_uppercase().as_bytes()).unwrap();
             let bare = Request::builder().method(method).uri(&path).body(Body::empty()).unwrap();
             let answer = world.send(bare).await;
@@ -49,11 +53,23 @@ async fn wrong_keys_of_every_sort_look_the_same() {
     let key = &world.user.key;
     ask(format!("Bearer {key}")).await.expect(200);
     ask(format!("bearer {key}")).await.expect(200);
-    let expected = ask("Bearer ik_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA".to_owned()).await.expect(401).text;
-    for wrong in ["Bearer", "Bearer ", key, "Basic dTpw", "Bearer sk-1", &format!("Bearer {key}x"), &format!("Bearer {}", key.to_lowercase())] {
+    let expected =
+        ask("Bearer ik_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA".to_owned()).await.expect(401).text;
+    for wrong in [
+        "Bearer",
+        "Bearer ",
+        key,
+        "Basic dTpw",
+        "Bearer sk-1",
+        &format!("Bearer {key}x"),
+        &format!("Bearer {}", key.to_lowercase()),
+    ] {
         assert_eq!(ask(wrong.to_owned()).await.expect(401).text, expected, "{wrong}");
     }
-    let two = Request::builder().uri("/api/users/me").header("authorization", format!("Bearer {key}")).header("authorization", "Bearer x");
+    let two = Request::builder()
+        .uri("/api/users/me")
+        .header("authorization", format!("Bearer {key}"))
+        .header("authorization", "Bearer x");
     world.send(two.body(Body::empty()).unwrap()).await.expect(401);
 }
 
@@ -61,7 +77,9 @@ async fn wrong_keys_of_every_sort_look_the_same() {
 async fn a_key_in_the_address_is_refused_even_if_it_is_right() {
     let world = world().await;
     let key = &world.user.key;
-    for query in [format!("key={key}"), format!("x=1&API_KEY={key}"), format!("anything={key}"), "token=1".to_owned()] {
+    for query in
+        [format!("key={key}"), format!("x=1&API_KEY={key}"), format!("anything={key}"), "token=1".to_owned()]
+    {
         let both = request(Method::GET, &format!("/api/users/me?{query}"), key).body(Body::empty()).unwrap();
         let answer = world.send(both).await.expect(400);
         assert_eq!(answer.code(), "key-in-address");

@@ -38,20 +38,29 @@ async fn a_body_nested_ten_thousand_deep_is_refused() {
 #[tokio::test]
 async fn a_body_over_the_limit_is_refused_announced_or_not() {
     let world = world_with(ServerOptions { json_max: 1_000, ..ServerOptions::default() }).await;
-    let body = json!({"model": "echo", "messages": [{"role": "user", "content": "x".repeat(2_000)}]}).to_string();
+    let body =
+        json!({"model": "echo", "messages": [{"role": "user", "content": "x".repeat(2_000)}]}).to_string();
     let announced = request(Method::POST, CHAT, &world.user.key).header("content-length", body.len());
     let answer = world.send(announced.body(Body::from(body.clone())).unwrap()).await.expect(413);
     assert!(answer.message().contains("1000 bytes"), "{}", answer.message());
-    let pieces = futures::stream::iter(body.into_bytes().chunks(100).map(|piece| Ok::<_, std::io::Error>(piece.to_vec())).collect::<Vec<_>>());
+    let pieces = futures::stream::iter(
+        body.into_bytes()
+            .chunks(100)
+            .map(|piece| Ok::<_, std::io::Error>(piece.to_vec()))
+            .collect::<Vec<_>>(),
+    );
     let streamed = request(Method::POST, CHAT, &world.user.key).body(Body::from_stream(pieces)).unwrap();
     assert_eq!(world.send(streamed).await.expect(413).code(), "body_too_large");
 }
 
 #[tokio::test]
 async fn a_body_that_does_not_come_is_not_waited_for() {
-    let world = world_with(ServerOptions { body_timeout: Duration::from_millis(100), ..ServerOptions::default() }).await;
+    let world =
+        world_with(ServerOptions { body_timeout: Duration::from_millis(100), ..ServerOptions::default() })
+            .await;
     let never = Body::from_stream(futures::stream::pending::<Result<Vec<u8>, std::io::Error>>());
-    let answer = world.send(request(Method::POST, CHAT, &world.user.key).body(never).unwrap()).await.expect(408);
+    let answer =
+        world.send(request(Method::POST, CHAT, &world.user.key).body(never).unwrap()).await.expect(408);
     assert_eq!(answer.code(), "body_too_slow");
 }
 
@@ -59,7 +68,8 @@ async fn a_body_that_does_not_come_is_not_waited_for() {
 async fn bytes_that_are_no_text_are_refused() {
     let world = world().await;
     let body = Body::from(b"{\"model\": \"\xff\"}".to_vec());
-    let answer = world.send(request(Method::POST, CHAT, &world.user.key).body(body).unwrap()).await.expect(400);
+    let answer =
+        world.send(request(Method::POST, CHAT, &world.user.key).body(body).unwrap()).await.expect(400);
     assert!(answer.message().contains("byte 11"), "{}", answer.message());
 }
 
@@ -85,7 +95,10 @@ async fn unknown_addresses_and_methods_get_the_envelope_of_their_protocol() {
     assert_eq!(world.get("/nothing", &world.user).await.expect(404).code(), "not-found");
     let openai = world.get("/v1/nothing", &world.user).await.expect(404).json();
     assert_eq!(openai["error"]["type"], json!("invalid_request_error"));
-    assert_eq!(world.call(Method::DELETE, "/api/tools", &world.user).await.expect(405).code(), "method-not-allowed");
+    assert_eq!(
+        world.call(Method::DELETE, "/api/tools", &world.user).await.expect(405).code(),
+        "method-not-allowed"
+    );
     world.call(Method::GET, CHAT, &world.user).await.expect(405);
     // A path that is no UTF-8, and one that would lead out of anything that has a root.
     world.get("/api/plugins/%ff", &world.admin).await.expect(400);

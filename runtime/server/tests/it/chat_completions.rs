@@ -38,9 +38,14 @@ async fn a_pipe_answers_as_a_stream() {
     let mut all = frames(&answer.text);
     assert_eq!(all.pop().as_deref(), Some("[DONE]"));
     let chunks: Vec<Value> = all.iter().map(|frame| serde_json::from_str(frame).unwrap()).collect();
-    let text: String = chunks.iter().filter_map(|chunk| chunk["choices"][0]["delta"]["content"].as_str()).collect();
+    let text: String =
+        chunks.iter().filter_map(|chunk| chunk["choices"][0]["delta"]["content"].as_str()).collect();
     assert_eq!(text, "hello there");
-    assert!(chunks.iter().all(|chunk| chunk["id"] == chunks[0]["id"] && chunk["object"] == json!("chat.completion.chunk")));
+    assert!(
+        chunks
+            .iter()
+            .all(|chunk| chunk["id"] == chunks[0]["id"] && chunk["object"] == json!("chat.completion.chunk"))
+    );
     assert_eq!(chunks.last().unwrap()["choices"][0]["finish_reason"], json!("stop"));
 }
 
@@ -62,7 +67,10 @@ async fn a_plugin_that_refuses_or_breaks_is_an_error_with_its_name() {
     world.install("misbehave", &[]).await;
     let nothing = json!({"model": "echo", "messages": []});
     let refused = world.post(CHAT, &world.user, &nothing).await.expect(400);
-    assert_eq!((refused.code(), refused.message()), ("rejected".to_owned(), "There is no message to repeat.".to_owned()));
+    assert_eq!(
+        (refused.code(), refused.message()),
+        ("rejected".to_owned(), "There is no message to repeat.".to_owned())
+    );
     for body in [say("misbehave", "run:trap"), stream("misbehave", "run:trap")] {
         let broken = world.post(CHAT, &world.user, &body).await.expect(502);
         assert_eq!(broken.code(), "plugin_crashed");
@@ -97,7 +105,11 @@ async fn a_client_that_goes_away_cancels_its_turn() {
     let world = world().await;
     world.install("misbehave", &[]).await;
     let listening = world.listen().await;
-    for body in [stream("misbehave", "feed:endless-file"), stream("misbehave", "feed:silent-stream"), say("misbehave", "run:wait")] {
+    for body in [
+        stream("misbehave", "feed:endless-file"),
+        stream("misbehave", "feed:silent-stream"),
+        say("misbehave", "run:wait"),
+    ] {
         let post = client().post(listening.url(CHAT)).bearer_auth(&world.user.key).json(&body);
         let request = tokio::spawn(async move {
             let mut pieces = post.send().await.unwrap().bytes_stream();
@@ -124,7 +136,8 @@ async fn a_silent_stream_shows_that_it_is_alive() {
     let mut pieces = post.send().await.unwrap().bytes_stream();
     let mut text = String::new();
     while text.matches(": keep-alive\n\n").count() < 2 {
-        let piece = tokio::time::timeout(Duration::from_secs(5), pieces.next()).await.unwrap().unwrap().unwrap();
+        let piece =
+            tokio::time::timeout(Duration::from_secs(5), pieces.next()).await.unwrap().unwrap().unwrap();
         text.push_str(std::str::from_utf8(&piece).unwrap());
     }
 }

@@ -18,7 +18,8 @@ async fn a_turn_in_an_own_chat_is_stored() {
         let text = |message: &Value, field: &str| message[field].as_str().unwrap().to_owned();
         messages["data"].as_array().unwrap().iter().map(|m| (text(m, "role"), text(m, "content"))).collect()
     };
-    let expected = [("user", "hello there"), ("assistant", "hello there")].map(|(a, b)| (a.to_owned(), b.to_owned()));
+    let expected =
+        [("user", "hello there"), ("assistant", "hello there")].map(|(a, b)| (a.to_owned(), b.to_owned()));
     assert_eq!(said(&messages), expected);
     assert!(messages["data"].as_array().unwrap().iter().all(|message| message["done"] == json!(true)));
 }
@@ -31,7 +32,12 @@ async fn a_turn_with_a_chat_is_stored_only_when_that_is_asked_for() {
     let id = chat["id"].as_str().unwrap();
     let mut body = json!({"model": "echo", "chat_id": id, "stream": true, "messages": [{"role": "user", "content": "x"}]});
     world.post("/v1/chat/completions", &world.user, &body).await.expect(200);
-    let count = async || world.get(&format!("/api/chats/{id}/messages"), &world.user).await.expect(200).json()["data"].as_array().unwrap().len();
+    let count = async || {
+        world.get(&format!("/api/chats/{id}/messages"), &world.user).await.expect(200).json()["data"]
+            .as_array()
+            .unwrap()
+            .len()
+    };
     assert_eq!(count().await, 0);
     body["store"] = json!(true);
     let answer = world.post("/v1/chat/completions", &world.user, &body).await.expect(200);
@@ -49,15 +55,24 @@ async fn a_chat_is_its_owners_alone() {
     // An admin is no exception here.
     assert_eq!(world.get(&path, &world.admin).await.expect(404).code(), "unknown-chat");
     world.get(&format!("{path}/messages"), &world.admin).await.expect(404);
-    world.post(&format!("{path}/messages"), &world.admin, &json!({"role": "user", "content": "x"})).await.expect(404);
+    world
+        .post(&format!("{path}/messages"), &world.admin, &json!({"role": "user", "content": "x"}))
+        .await
+        .expect(404);
     world.call(Method::DELETE, &path, &world.admin).await.expect(404);
     let body = json!({"model": "echo", "chat_id": id, "store": true, "messages": [{"role": "user", "content": "x"}]});
     world.post("/v1/chat/completions", &world.admin, &body).await.expect(403);
     world.post(&format!("{path}/completions"), &world.admin, &body).await.expect(403);
     assert_eq!(world.get("/api/chats", &world.admin).await.expect(200).json()["data"], json!([]));
 
-    world.post(&format!("{path}/messages"), &world.user, &json!({"role": "user", "content": "x"})).await.expect(201);
-    assert_eq!(world.get("/api/chats", &world.user).await.expect(200).json()["data"].as_array().unwrap().len(), 1);
+    world
+        .post(&format!("{path}/messages"), &world.user, &json!({"role": "user", "content": "x"}))
+        .await
+        .expect(201);
+    assert_eq!(
+        world.get("/api/chats", &world.user).await.expect(200).json()["data"].as_array().unwrap().len(),
+        1
+    );
     world.call(Method::DELETE, &path, &world.user).await.expect(204);
     world.get(&path, &world.user).await.expect(404);
 }

@@ -83,7 +83,10 @@ async fn a_question_reaches_the_person_and_the_answer_counts_once() {
 async fn a_question_without_anybody_there_fails() {
     let world = world().await;
     world.install("ask-user", &[]).await;
-    let answer = world.post("/api/tools/ask-user/confirm", &world.user, &json!({"question": "Go on?"})).await.expect(502);
+    let answer = world
+        .post("/api/tools/ask-user/confirm", &world.user, &json!({"question": "Go on?"}))
+        .await
+        .expect(502);
     assert!(answer.message().contains("no user who could be asked"), "{}", answer.message());
 }
 

@@ -3,6 +3,7 @@
 use axum::body::Body;
 use axum::http::Request;
 use innkeeper_server::ServerOptions;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::world::{world, world_with};
 
@@ -31,8 +32,12 @@ async fn readiness_says_that_the_database_is_gone() {
 async fn readiness_says_that_the_data_directory_cannot_be_written() {
     let options = ServerOptions { data_dir: Some("/proc/nowhere".into()), ..ServerOptions::default() };
     let world = world_with(options).await;
-    let answer = world.send(Request::builder().uri("/readyz").body(Body::empty()).unwrap()).await.expect(503).json();
-    assert!(answer["reason"].as_str().unwrap().starts_with("disk: the data directory cannot be written"), "{answer}");
+    let answer =
+        world.send(Request::builder().uri("/readyz").body(Body::empty()).unwrap()).await.expect(503).json();
+    assert!(
+        answer["reason"].as_str().unwrap().starts_with("disk: the data directory cannot be written"),
+        "{answer}"
+    );
 }
 
 #[tokio::test]
@@ -40,7 +45,10 @@ async fn answers_carry_an_id_and_headers_that_browsers_heed() {
     let world = world().await;
     let ask = async |id: &str| {
         let request = Request::builder().uri("/healthz").header("x-request-id", id);
-        world.send(request.body(Body::empty()).unwrap()).await.headers["x-request-id"].to_str().unwrap().to_owned()
+        world.send(request.body(Body::empty()).unwrap()).await.headers["x-request-id"]
+            .to_str()
+            .unwrap()
+            .to_owned()
     };
     assert_eq!(ask("client-1.2").await, "client-1.2");
     assert_eq!(ask("a b").await.len(), 32);
@@ -50,4 +58,18 @@ async fn answers_carry_an_id_and_headers_that_browsers_heed() {
     assert_eq!(headers["x-frame-options"], "DENY");
     assert_eq!(headers["cache-control"], "no-store");
     assert!(!headers.contains_key("access-control-allow-origin"));
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_finish_its_head_is_cut() {
+    let options =
+        ServerOptions { head_timeout: std::time::Duration::from_millis(200), ..ServerOptions::default() };
+    let world = world_with(options).await;
+    let listening = world.listen().await;
+    let mut connection = tokio::net::TcpStream::connect(listening.address).await.unwrap();
+    connection.write_all(b"GET /healthz HTTP/1.1\r\nhost: x\r\n").await.unwrap();
+    let mut answer = Vec::new();
+    let read = connection.read_to_end(&mut answer);
+    tokio::time::timeout(std::time::Duration::from_secs(5), read).await.unwrap().unwrap();
+    assert!(!answer.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&answer));
 }

@@ -11,8 +11,8 @@
 mod actions;
 mod auth;
 mod bodies;
-mod chats;
 mod chat_completions;
+mod chats;
 mod events;
 mod health;
 mod models;

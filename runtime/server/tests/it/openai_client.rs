@@ -51,13 +51,21 @@ fn python() -> Result<PathBuf, String> {
         return Ok(python);
     }
     let run = |program: &str, arguments: &[&str]| {
-        let output = Command::new(program).args(arguments).output().map_err(|error| format!("{program}: {error}"))?;
+        let output =
+            Command::new(program).args(arguments).output().map_err(|error| format!("{program}: {error}"))?;
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         if output.status.success() { Ok(()) } else { Err(format!("{program} {arguments:?}: {said}")) }
     };
     run("python3", &["-m", "venv", "--clear", folder.to_str().unwrap()])?;
-    run(python.to_str().unwrap(), &["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "openai"])?;
-    if has_package() { Ok(python) } else { Err("the package was installed but cannot be imported".to_owned()) }
+    run(
+        python.to_str().unwrap(),
+        &["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "openai"],
+    )?;
+    if has_package() {
+        Ok(python)
+    } else {
+        Err("the package was installed but cannot be imported".to_owned())
+    }
 }
 
 #[tokio::test]
@@ -65,7 +73,10 @@ async fn the_openai_package_lists_models_and_chats() {
     let python = match tokio::task::spawn_blocking(python).await.unwrap() {
         Ok(python) => python,
         Err(problem) => {
-            #[expect(clippy::disallowed_methods, reason = "whether a missing client may be passed over is the surroundings' to say")]
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "whether a missing client may be passed over is the surroundings' to say"
+            )]
             let in_ci = std::env::var_os("CI").is_some_and(|value| value == "true");
             assert!(!in_ci, "the `openai` package for Python cannot be had: {problem}");
             eprintln!("SKIPPED: the test with the `openai` Python package, which cannot be had: {problem}");

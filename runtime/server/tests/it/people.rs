@@ -15,11 +15,26 @@ async fn admins_add_change_and_delete_people() {
     assert_eq!(world.post("/api/users", &world.admin, &taken).await.expect(409).code(), "email-taken");
     let path = format!("/api/users/{}", olga["id"].as_str().unwrap());
     world.get(&path, &world.admin).await.expect(200);
-    let role = world.json(Method::PUT, &format!("{path}/role"), &world.admin, &json!({"role": "admin"})).await.expect(200);
+    let role = world
+        .json(Method::PUT, &format!("{path}/role"), &world.admin, &json!({"role": "admin"}))
+        .await
+        .expect(200);
     assert_eq!(role.json()["role"], json!("admin"));
-    world.json(Method::PUT, &format!("{path}/role"), &world.admin, &json!({"role": "king"})).await.expect(400);
-    assert_eq!(world.get("/api/users", &world.admin).await.expect(200).json()["data"].as_array().unwrap().len(), 3);
-    assert_eq!(world.get("/api/users?name=olg", &world.admin).await.expect(200).json()["data"].as_array().unwrap().len(), 1);
+    world
+        .json(Method::PUT, &format!("{path}/role"), &world.admin, &json!({"role": "king"}))
+        .await
+        .expect(400);
+    assert_eq!(
+        world.get("/api/users", &world.admin).await.expect(200).json()["data"].as_array().unwrap().len(),
+        3
+    );
+    assert_eq!(
+        world.get("/api/users?name=olg", &world.admin).await.expect(200).json()["data"]
+            .as_array()
+            .unwrap()
+            .len(),
+        1
+    );
     world.call(Method::DELETE, &path, &world.admin).await.expect(204);
     world.call(Method::DELETE, &path, &world.admin).await.expect(404);
     let own = format!("/api/users/{}", world.admin.id);

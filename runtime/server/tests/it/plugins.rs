@@ -23,7 +23,10 @@ async fn a_plugin_is_uploaded_shown_turned_off_and_removed() {
     let installed = wasm(&world, guest("echo")).await.expect(201).json();
     let hidden = ["/digest", "/size", "/installed_at", "/updated_at", "/limits"];
     insta::assert_json_snapshot!("plugin", hide(installed, &hidden));
-    assert_eq!(world.get("/api/plugins", &world.admin).await.expect(200).json()["data"][0]["id"], json!("echo"));
+    assert_eq!(
+        world.get("/api/plugins", &world.admin).await.expect(200).json()["data"][0]["id"],
+        json!("echo")
+    );
     let models = async || world.get("/v1/models", &world.user).await.json()["data"].as_array().unwrap().len();
     assert_eq!(models().await, 1);
     let off = world.call(Method::POST, "/api/plugins/echo/disable", &world.admin).await.expect(200).json();
@@ -46,8 +49,14 @@ async fn a_form_can_carry_the_component() {
     form.extend(b"\r\n--x--\r\n");
     upload(&world, form, "multipart/form-data; boundary=x").await.expect(201);
     let empty = "--x\r\ncontent-disposition: form-data; name=\"note\"\r\n\r\nhello\r\n--x--\r\n";
-    assert_eq!(upload(&world, empty, "multipart/form-data; boundary=x").await.expect(400).code(), "invalid-form");
-    assert_eq!(upload(&world, "cut", "multipart/form-data; boundary=x").await.expect(400).code(), "invalid-form");
+    assert_eq!(
+        upload(&world, empty, "multipart/form-data; boundary=x").await.expect(400).code(),
+        "invalid-form"
+    );
+    assert_eq!(
+        upload(&world, "cut", "multipart/form-data; boundary=x").await.expect(400).code(),
+        "invalid-form"
+    );
     assert_eq!(upload(&world, "{}", "application/json").await.expect(415).code(), "unsupported-type");
 }
 
@@ -93,12 +102,19 @@ async fn permissions_are_granted_and_taken_back() {
     let granted = world.json(Method::PUT, path, &world.admin, &json!({})).await.expect(200).json();
     assert_eq!(granted["grants"], json!({"kv": {"scope": "own", "unattended": false}}));
     assert_eq!(granted["missing_permissions"], json!([]));
-    let wide = world.json(Method::PUT, path, &world.admin, &json!({"unattended": true})).await.expect(200).json();
+    let wide =
+        world.json(Method::PUT, path, &world.admin, &json!({"unattended": true})).await.expect(200).json();
     assert_eq!(wide["grants"]["kv"]["unattended"], json!(true));
     world.json(Method::PUT, path, &world.admin, &json!({"scope": "everything"})).await.expect(400);
-    let unknown = world.json(Method::PUT, "/api/plugins/rate-limit/grants/fly", &world.admin, &json!({})).await.expect(400);
+    let unknown = world
+        .json(Method::PUT, "/api/plugins/rate-limit/grants/fly", &world.admin, &json!({}))
+        .await
+        .expect(400);
     assert_eq!(unknown.code(), "unknown-permission");
-    let unasked = world.json(Method::PUT, "/api/plugins/rate-limit/grants/chats.read", &world.admin, &json!({})).await.expect(400);
+    let unasked = world
+        .json(Method::PUT, "/api/plugins/rate-limit/grants/chats.read", &world.admin, &json!({}))
+        .await
+        .expect(400);
     assert_eq!(unasked.code(), "not-requested");
     let taken = world.call(Method::DELETE, path, &world.admin).await.expect(200).json();
     assert_eq!(taken["grants"], json!({}));
@@ -108,7 +124,8 @@ async fn permissions_are_granted_and_taken_back() {
 async fn what_a_manifest_asks_for_can_be_granted_at_install() {
     let world = world().await;
     let request = request(Method::POST, "/api/plugins?grant_requested=true", &world.admin.key);
-    let body = request.header("content-type", "application/wasm").body(Body::from(guest("rate-limit"))).unwrap();
+    let body =
+        request.header("content-type", "application/wasm").body(Body::from(guest("rate-limit"))).unwrap();
     let installed = world.send(body).await.expect(201).json();
     assert_eq!(installed["missing_permissions"], json!([]));
 }
@@ -141,7 +158,9 @@ async fn valves_are_checked_against_the_plugins_schema() {
 async fn settings_are_kept_and_checked() {
     let world = world().await;
     wasm(&world, guest("rate-limit")).await.expect(201);
-    let put = async |body: Value| world.json(Method::PUT, "/api/plugins/rate-limit/settings", &world.admin, &body).await;
+    let put = async |body: Value| {
+        world.json(Method::PUT, "/api/plugins/rate-limit/settings", &world.admin, &body).await
+    };
     let settings = json!({"enabled": true, "global": true, "on_failure": "skip", "priority": 5, "limits": {"fuel": 1000000}});
     let shown = put(settings).await.expect(200).json();
     assert_eq!(shown["settings"]["priority"], json!(5));

@@ -9,7 +9,11 @@ async fn people_see_their_own_receipts_and_admins_all() {
     let world = world().await;
     world.install("calculator", &[]).await;
     let call = async |who| {
-        let answer = world.post("/api/tools/calculator/calculate", who, &json!({"expression": "1"})).await.expect(200).json();
+        let answer = world
+            .post("/api/tools/calculator/calculate", who, &json!({"expression": "1"}))
+            .await
+            .expect(200)
+            .json();
         (answer["call"].as_str().unwrap().to_owned(), answer["turn"].as_str().unwrap().to_owned())
     };
     let (own, turn) = call(&world.user).await;
@@ -29,7 +33,8 @@ async fn people_see_their_own_receipts_and_admins_all() {
     assert_eq!(hidden.code(), "unknown-receipt");
     world.get(&format!("/api/receipts/{others}"), &world.admin).await.expect(200);
     let receipt = world.get(&format!("/api/receipts/{own}"), &world.user).await.expect(200).json();
-    let used = ["fuel", "active_us", "waiting_us", "peak_memory", "host_calls", "host_bytes"].map(|name| format!("/delivered/{name}"));
+    let used = ["fuel", "active_us", "waiting_us", "peak_memory", "host_calls", "host_bytes"]
+        .map(|name| format!("/delivered/{name}"));
     let mut hidden = vec!["/sequence", "/id", "/turn", "/user", "/started_at"];
     hidden.extend(used.iter().map(String::as_str));
     insta::assert_json_snapshot!("receipt", hide(receipt, &hidden));
@@ -41,13 +46,21 @@ async fn receipts_come_in_pages_newest_first() {
     world.install("calculator", &[]).await;
     let mut calls = Vec::new();
     for _ in 0..3 {
-        let answer = world.post("/api/tools/calculator/calculate", &world.user, &json!({"expression": "1"})).await.json();
+        let answer = world
+            .post("/api/tools/calculator/calculate", &world.user, &json!({"expression": "1"}))
+            .await
+            .json();
         calls.push(answer["call"].clone());
     }
     let first = world.get("/api/receipts?limit=2", &world.user).await.expect(200).json();
     let cursor = first["next"].as_str().unwrap();
-    let second = world.get(&format!("/api/receipts?limit=2&cursor={cursor}"), &world.user).await.expect(200).json();
-    let seen: Vec<_> = [&first, &second].iter().flat_map(|page| page["data"].as_array().unwrap()).map(|item| item["id"].clone()).collect();
+    let second =
+        world.get(&format!("/api/receipts?limit=2&cursor={cursor}"), &world.user).await.expect(200).json();
+    let seen: Vec<_> = [&first, &second]
+        .iter()
+        .flat_map(|page| page["data"].as_array().unwrap())
+        .map(|item| item["id"].clone())
+        .collect();
     calls.reverse();
     assert_eq!(seen, calls);
     assert_eq!(second["next"], json!(null));

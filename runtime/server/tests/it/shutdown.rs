@@ -24,7 +24,10 @@ async fn a_running_turn_ends_before_the_server_does() {
     listening.stop.drain.cancel();
     // The server still answers, and says that it is stopping.
     let client = client();
-    until("readiness is off", async || client.get(listening.url("/readyz")).send().await.unwrap().status().as_u16() == 503).await;
+    until("readiness is off", async || {
+        client.get(listening.url("/readyz")).send().await.unwrap().status().as_u16() == 503
+    })
+    .await;
     let ready: Value = client.get(listening.url("/readyz")).send().await.unwrap().json().await.unwrap();
     assert_eq!((&ready["reason"], &ready["checks"]["draining"]), (&json!("draining"), &json!(true)));
     let refused = client

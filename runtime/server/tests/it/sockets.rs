@@ -29,7 +29,8 @@ async fn open(listening: &Listening, who: &Person, origin: Option<&str>) -> Resu
 
 async fn next(socket: &mut Socket) -> Value {
     loop {
-        let message = tokio::time::timeout(Duration::from_secs(10), socket.next()).await.unwrap().unwrap().unwrap();
+        let message =
+            tokio::time::timeout(Duration::from_secs(10), socket.next()).await.unwrap().unwrap().unwrap();
         if let Message::Text(text) = message {
             return serde_json::from_str(&text).unwrap();
         }
@@ -70,7 +71,10 @@ async fn events_and_answers_go_over_one_socket() {
 
 #[tokio::test]
 async fn pages_of_other_origins_cannot_open_a_socket() {
-    let options = ServerOptions { allowed_origins: vec!["https://chat.example.org".to_owned()], ..ServerOptions::default() };
+    let options = ServerOptions {
+        allowed_origins: vec!["https://chat.example.org".to_owned()],
+        ..ServerOptions::default()
+    };
     let world = world_with(options).await;
     let listening = world.listen().await;
     let own = format!("http://{}", listening.address);

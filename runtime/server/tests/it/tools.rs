@@ -11,10 +11,15 @@ async fn tools_are_listed_and_called() {
     world.install("calculator", &[]).await;
     insta::assert_json_snapshot!("tools", world.get("/api/tools", &world.user).await.expect(200).json());
     let arguments = json!({"expression": "2 * (3 + sqrt(16))"});
-    let answer = world.post("/api/tools/calculator/calculate", &world.user, &arguments).await.expect(200).json();
+    let answer =
+        world.post("/api/tools/calculator/calculate", &world.user, &arguments).await.expect(200).json();
     insta::assert_json_snapshot!("tool-call", hide(answer.clone(), &["/turn", "/call"]));
     // The call's receipt is there as soon as the call is.
-    let receipt = world.get(&format!("/api/receipts/{}", answer["call"].as_str().unwrap()), &world.user).await.expect(200).json();
+    let receipt = world
+        .get(&format!("/api/receipts/{}", answer["call"].as_str().unwrap()), &world.user)
+        .await
+        .expect(200)
+        .json();
     assert_eq!(receipt["outcome"], json!("ok"));
     assert_eq!(receipt["export"], json!("tool.call"));
 }
@@ -44,7 +49,8 @@ async fn calls_that_make_no_sense_say_why() {
 async fn limits_end_a_call_with_the_limits_name() {
     let world = world().await;
     world.install("misbehave", &[]).await;
-    let answer = world.post("/api/tools/misbehave/misbehave", &world.user, &json!({"how": "loop"})).await.expect(502);
+    let answer =
+        world.post("/api/tools/misbehave/misbehave", &world.user, &json!({"how": "loop"})).await.expect(502);
     assert_eq!(answer.code(), "limit-exceeded");
     assert_eq!(answer.json()["error"]["details"], json!({"plugin": "misbehave", "limit": "fuel"}));
 }

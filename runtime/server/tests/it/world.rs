@@ -102,7 +102,8 @@ async fn world_over(store: Store, dir: TempDir, mut options: ServerOptions) -> W
     })
     .unwrap();
     let limits = LimitsConfig { defaults: Limits::default(), ceilings: Limits::ceilings() };
-    let registry = Registry::open(store.clone(), sandbox.clone(), limits, options.component_max as u64).await.unwrap();
+    let registry =
+        Registry::open(store.clone(), sandbox.clone(), limits, options.component_max as u64).await.unwrap();
     let dispatch = Dispatch::new(DispatchOptions {
         registry: registry.clone(),
         store: store.clone(),

@@ -72,7 +72,7 @@ async fn write(
         // A current message that is gone is nobody's parent.
         None => current.filter(|current| document.contains(current)).map(MessageId::new),
     };
-    let id = message.id.unwrap_or_else(|| MessageId::new(Uuid::new_v4().to_string()));
+    let id = message.id.unwrap_or_else(|| MessageId::new(Uuid::now_v7().to_string()));
     let key = row_id(&chat, &id)
         .ok_or_else(|| StoreError::Invalid("the message id is too long for its chat".to_owned()))?;
     if document.contains(id.as_str()) {

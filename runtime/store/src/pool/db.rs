@@ -44,7 +44,14 @@ pub struct Db {
 impl Db {
     /// The whole pool, without bounds.
     pub fn new(pool: Pool) -> Self {
-        Self { pool, statements: Arc::default(), refused: Arc::default(), schema_missing: Arc::default(), share: None, budget: None }
+        Self {
+            pool,
+            statements: Arc::default(),
+            refused: Arc::default(),
+            schema_missing: Arc::default(),
+            share: None,
+            budget: None,
+        }
     }
 
     /// The same database through a share of its connections.

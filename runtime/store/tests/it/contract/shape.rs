@@ -45,8 +45,8 @@ async fn an_unknown_revision_is_read_and_only_own_tables_are_written(world: &Wor
     refused(store.users().set_role(&world.bob, Role::Admin).await.unwrap_err());
     refused(store.users().delete(alice).await.unwrap_err());
     let data = stream::iter([Ok(bytes::Bytes::from_static(b"x"))]);
-    let create = store.files().create(alice, &own(alice), new_file("g.txt"), data, 100);
-    refused(create.await.unwrap_err());
+    let (files, mine) = (store.files(), own(alice));
+    refused(files.create(alice, &mine, new_file("g.txt"), data, 100).await.unwrap_err());
     assert_eq!(world.stored_files().len(), 1, "no bytes without a row");
     assert_eq!(store.users().count().await.unwrap(), 4);
     assert_eq!(store.users().find(&world.bob).await.unwrap().unwrap().role, "user");

@@ -72,7 +72,11 @@ async fn dropped_writes_of_plugins_are_whole(world: &World) {
     let replaced = async |n: usize| {
         let now = plugins.get(&id).await.unwrap().unwrap();
         let digest = blake3::hash(&bytes(n)).to_hex();
-        vec![now.digest == digest.as_str(), now.settings == decided().settings, now.grants == decided().grants]
+        vec![
+            now.digest == digest.as_str(),
+            now.settings == decided().settings,
+            now.grants == decided().grants,
+        ]
     };
     whole(world, "install_with", undecided, replace, replaced).await;
 
