@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use innkeeper_model::permission::Scope;
+use innkeeper_model::plugin::OnFailure;
 use innkeeper_model::principal::Role;
 
 /// Runs sandboxed chat plugins.
@@ -116,10 +117,26 @@ pub(crate) enum Plugin {
         /// Such as kv or chats.read
         permission: String,
     },
-    /// Let a plugin run
+    /// Let a plugin run, and say where its filters and actions apply
     Enable {
         /// Id of a plugin
         plugin: String,
+
+        /// Apply its filter and actions to every model
+        #[arg(long, conflicts_with = "model")]
+        global: bool,
+
+        /// Apply its filter and actions to this model; may be given several times
+        #[arg(long, value_name = "MODEL")]
+        model: Vec<String>,
+
+        /// What a turn does when its filter breaks
+        #[arg(long, value_enum)]
+        on_failure: Option<Failing>,
+
+        /// Its place among filters, ascending, instead of the plugin's own
+        #[arg(long, value_name = "NUMBER", allow_negative_numbers = true)]
+        priority: Option<i32>,
     },
     /// Stop a plugin
     Disable {
@@ -224,6 +241,26 @@ impl From<GrantScope> for Scope {
         match scope {
             GrantScope::Own => Self::Own,
             GrantScope::All => Self::All,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Failing {
+    /// End
+    Closed,
+    /// Go on without it
+    Skip,
+    /// Go on, and let it rest for a while that grows with each failure
+    Quarantine,
+}
+
+impl From<Failing> for OnFailure {
+    fn from(failing: Failing) -> Self {
+        match failing {
+            Failing::Closed => Self::Closed,
+            Failing::Skip => Self::Skip,
+            Failing::Quarantine => Self::Quarantine,
         }
     }
 }

@@ -55,7 +55,11 @@ async fn one(
         Plugin::Revoke { plugin, permission: name } => {
             change::revoke(stack, &id(&plugin)?, permission(&name)?, output).await
         }
-        Plugin::Enable { plugin } => change::enable(stack, &id(&plugin)?, output).await,
+        Plugin::Enable { plugin, global, model, on_failure, priority } => {
+            let wishes =
+                change::Wishes { global, models: model, on_failure: on_failure.map(Into::into), priority };
+            change::enable(stack, &id(&plugin)?, wishes, output).await
+        }
         Plugin::Disable { plugin } => change::disable(stack, &id(&plugin)?, output).await,
         Plugin::Remove { plugin } => change::remove(stack, &id(&plugin)?, output).await,
         Plugin::Valves { plugin, set, user } => {

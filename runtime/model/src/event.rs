@@ -53,11 +53,7 @@ pub fn check(event: &WireEvent, direction: Direction, grants: &Grants) -> Result
         return if shows_html(&kind, &event.data) { need(Permission::EventsHtml) } else { Ok(()) };
     }
     let grant = grants.get(Permission::EventsOther).ok_or(Permission::EventsOther)?;
-    if grant.event_types.contains(&event.kind) {
-        Ok(())
-    } else {
-        Err(Permission::EventsOther)
-    }
+    if grant.event_types.contains(&event.kind) { Ok(()) } else { Err(Permission::EventsOther) }
 }
 
 /// Types that `events.emit` alone allows.

@@ -61,7 +61,8 @@ fn complete(method: &str, path: &str, operation: &mut Operation) {
             && response.description.is_empty()
         {
             let status = StatusCode::from_bytes(status.as_bytes()).ok();
-            response.description = status.and_then(|status| status.canonical_reason()).unwrap_or("Answer").to_owned();
+            response.description =
+                status.and_then(|status| status.canonical_reason()).unwrap_or("Answer").to_owned();
         }
     }
 }

@@ -46,6 +46,20 @@ fn state(view: &PluginView) -> String {
     json!(view.state).as_str().unwrap_or_default().to_owned()
 }
 
+/// Where filters and actions apply; the other kinds are called by name.
+fn scope(view: &PluginView) -> String {
+    let settings = &view.settings;
+    if !view.manifest.kinds.filter && !view.manifest.kinds.action {
+        "what calls it by name".to_owned()
+    } else if settings.global {
+        "every model".to_owned()
+    } else if settings.models.is_empty() {
+        format!("no model yet: innkeeper plugin enable {} --global", view.id)
+    } else {
+        cell(&settings.models.join(", "))
+    }
+}
+
 fn described(view: &PluginView) -> String {
     let mut text = facts(&[
         ("plugin", format!("{} {}", view.id, cell(&view.version))),
@@ -58,6 +72,7 @@ fn described(view: &PluginView) -> String {
                 .map_or_else(|| state(view), |error| format!("{}: {}", state(view), cell(error))),
         ),
         ("kinds", view.kinds.join(", ")),
+        ("applies to", scope(view)),
         ("revision", format!("{} ({} bytes, {})", view.revision, view.size, view.digest)),
     ]);
     let tools: Vec<Vec<String>> =

@@ -111,3 +111,59 @@ fn what_is_no_plugin_is_refused() {
     assert!(id.err.contains("is not of the form"), "{}", id.err);
     assert_eq!(program.json(&["plugin", "list"]), json!({"data": []}));
 }
+
+#[test]
+fn a_filter_is_applied_to_models() {
+    let program = Program::new();
+    program.run(&["plugin", "install", text(&guests::path("context-clip"))]).expect(0);
+    let settings = |arguments: &[&str]| {
+        program.json(&[&["plugin", "enable", "context-clip"], arguments].concat())["settings"].clone()
+    };
+    let some = settings(&["--model", "echo", "--model", "other", "--priority", "-3", "--on-failure", "skip"]);
+    assert_eq!(some["models"], json!(["echo", "other"]));
+    assert_eq!(
+        (&some["global"], &some["priority"], &some["on_failure"]),
+        (&json!(false), &json!(-3), &json!("skip"))
+    );
+    assert_eq!(settings(&[]), some);
+    let all = settings(&["--global"]);
+    assert_eq!((&all["global"], &all["models"], &all["priority"]), (&json!(true), &json!([]), &json!(-3)));
+    program.run(&["plugin", "enable", "context-clip", "--global", "--model", "echo"]).expect(2);
+    let shown = program.run(&["plugin", "show", "context-clip"]).expect(0).out;
+    assert!(shown.contains("applies to  every model"), "{shown}");
+}
+
+#[test]
+fn text_of_plugins_cannot_reach_the_terminal_unescaped() {
+    let program = Program::new();
+    program.run(&["user", "add", "--name", "Ada", "--email", "ada@example.org"]).expect(0);
+    program.run(&["plugin", "install", text(&guests::path("misbehave")), "--grant-requested"]).expect(0);
+    program.run(&["plugin", "install", text(&guests::path("ask-user")), "--grant-requested"]).expect(0);
+    let asked = program.run(&[
+        "plugin",
+        "call",
+        "ask-user",
+        "confirm",
+        "--user",
+        "ada@example.org",
+        "--args",
+        "{\"question\": \"\\u001b[31mred\\u202etxt\"}",
+    ]);
+    // Nobody is at the terminal, so the question is shown, and declined.
+    let asked = asked.expect(0);
+    assert!(asked.err.contains("confirmation: ") && asked.err.contains("[31mred"), "{}", asked.err);
+    assert!(asked.out.starts_with("no\n"), "{}", asked.out);
+    assert!(!asked.err.contains(['\u{1b}', '\u{202e}']) && !asked.out.contains('\u{1b}'), "{}", asked.err);
+    let broken = program.run(&[
+        "plugin",
+        "call",
+        "misbehave",
+        "misbehave",
+        "--user",
+        "ada@example.org",
+        "--args",
+        "{\"how\": \"trap\"}",
+    ]);
+    let broken = broken.expect(1);
+    assert!(broken.err.contains("plugin `misbehave` crashed"), "{}", broken.err);
+}

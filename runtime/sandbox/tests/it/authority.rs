@@ -144,12 +144,14 @@ async fn private_storage_is_apart_for_each_person_and_plugin() {
     let bob = Principal::person(world.person("Bob", Role::User).await, Role::User);
     let probe = world.load("probe").await;
     let call = || world.call(&probe).grant(&[Permission::Kv, Permission::KvShared]);
-    for scope in ["User", "Shared"] {
+    for scope in ["User", "Turn", "Shared"] {
         call().probe("kv.set", json!({"scope": scope, "key": "k", "value": "of Ada"})).await;
     }
     let read = async |scope: &str| {
         call().principal(bob.clone()).probe("kv.get", json!({"scope": scope, "key": "k"})).await
     };
     assert_eq!(read("User").await["ok"], Value::Null);
+    // A turn of the same id, which a client may have chosen.
+    assert_eq!(read("Turn").await["ok"], Value::Null);
     assert_eq!(read("Shared").await["ok"]["key"], "k");
 }

@@ -114,6 +114,22 @@ async fn a_limit_above_the_pools_memory_still_ends_with_its_name() {
 }
 
 #[tokio::test]
+async fn resources_of_wasi_are_limited() {
+    let world = World::new().await;
+    let guest = Guest {
+        packages: &[
+            "package wasi:io@0.2.6; interface poll { resource pollable; }",
+            "package wasi:clocks@0.2.6; interface monotonic-clock { use wasi:io/poll@0.2.6.{pollable}; subscribe-duration: func(when: u64) -> pollable; }",
+        ],
+        imports: "import wasi:clocks/monotonic-clock@0.2.6;",
+        fields: r#"(import "wasi:clocks/monotonic-clock@0.2.6" "subscribe-duration" (func $subscribe (param i64) (result i32)))"#.into(),
+        ..Guest::calls("(loop $again (drop (call $subscribe (i64.const 1000000000))) (br $again))")
+    };
+    let plugin = world.sandbox.load(&guest.build()).await.unwrap();
+    assert_limit(world.call(&plugin).tool("run", json!({})).await, "handles");
+}
+
+#[tokio::test]
 async fn core_instances_are_limited() {
     let world = World::new().await;
     let probe = world.load("probe").await;

@@ -30,15 +30,15 @@ async fn the_kept_document_is_up_to_date() {
 async fn the_served_document_is_the_kept_one() {
     let world = world().await;
     let served = world.get("/api/openapi.json", &world.user).await.expect(200).json();
-    let kept: Value =
-        serde_json::from_str(&innkeeper_server::openapi_json(&world.server).unwrap()).unwrap();
+    let kept: Value = serde_json::from_str(&innkeeper_server::openapi_json(&world.server).unwrap()).unwrap();
     assert_eq!(served, kept);
 }
 
 #[tokio::test]
 async fn every_operation_has_a_name_of_its_own_and_every_answer_a_description() {
     let world = world().await;
-    let document: Value = serde_json::from_str(&innkeeper_server::openapi_json(&world.server).unwrap()).unwrap();
+    let document: Value =
+        serde_json::from_str(&innkeeper_server::openapi_json(&world.server).unwrap()).unwrap();
     let mut names = std::collections::BTreeSet::new();
     for (path, operations) in document["paths"].as_object().unwrap() {
         for (method, operation) in operations.as_object().unwrap() {
@@ -50,7 +50,8 @@ async fn every_operation_has_a_name_of_its_own_and_every_answer_a_description() 
             }
             // Parts of the path are described, and nothing else is said to be one.
             let parts = path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
-            let described = operation["parameters"].as_array().into_iter().flatten().filter(|one| one["in"] == "path");
+            let described =
+                operation["parameters"].as_array().into_iter().flatten().filter(|one| one["in"] == "path");
             let described: Vec<&str> = described.map(|one| one["name"].as_str().unwrap()).collect();
             assert_eq!(parts.collect::<Vec<_>>(), described, "{method} {path}");
         }
