@@ -94,7 +94,16 @@ impl Access {
 
     /// For a connection that stays open.
     pub(crate) fn lease(self: &Arc<Self>, caller: &Caller) -> Lease {
-        Lease::new(Arc::clone(self), caller.clone())
+        self.lease_with(caller, || {})
+    }
+
+    /// For a connection that stays open and has something to end at once.
+    pub(crate) fn lease_with(
+        self: &Arc<Self>,
+        caller: &Caller,
+        end: impl FnOnce() + Send + 'static,
+    ) -> Lease {
+        Lease::new(Arc::clone(self), caller.clone(), end)
     }
 
     /// Looks for changes by others until it is cancelled.
@@ -125,12 +134,13 @@ pub(crate) struct Lease {
 }
 
 impl Lease {
-    fn new(access: Arc<Access>, caller: Caller) -> Self {
+    fn new(access: Arc<Access>, caller: Caller, end: impl FnOnce() + Send + 'static) -> Self {
         let over = CancellationToken::new();
         let (changes, told) = (access.generation.subscribe(), over.clone());
         let watch = tokio::spawn(async move {
             watch_one(&access, &caller, changes).await;
             told.cancel();
+            end();
         });
         Self { over, _watch: AbortOnDropHandle::new(watch) }
     }

@@ -15,6 +15,8 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
+use crate::openai::TURN;
+
 /// Clients of OpenAI's kind repeat failed requests by themselves unless this header says that it is of no use.
 const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 
@@ -160,7 +162,11 @@ pub(crate) async fn in_openai_envelope(request: Request, next: Next) -> Response
     match response.extensions().get::<Failure>().cloned() {
         Some(failure) => {
             let body = json!({ "error": failure.openai() });
-            failure.respond(body)
+            let mut answer = failure.respond(body);
+            if let Some(turn) = response.headers().get(TURN) {
+                answer.headers_mut().insert(TURN, turn.clone());
+            }
+            answer
         }
         None => response,
     }

@@ -4,6 +4,7 @@ pub(crate) mod healthz;
 pub(crate) mod readyz;
 
 use std::path::{Path, PathBuf};
+use std::sync::PoisonError;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -17,6 +18,8 @@ use utoipa::ToSchema;
 /// How long a check may take, and how long its answer holds.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(2);
 const FRESH: Duration = Duration::from_secs(1);
+/// How long a database without space is spoken of after the last write that failed.
+const FULL: Duration = Duration::from_secs(5);
 /// What the check of the disk writes.
 const PROBE: &[u8] = &[0; 4096];
 
@@ -50,12 +53,20 @@ pub(crate) struct Health {
     data_dir: Option<PathBuf>,
     draining: AtomicBool,
     last: Mutex<Option<(Instant, Checks)>>,
+    /// When a write last failed for want of space. The disk may be another machine's, so nothing but a write can tell.
+    full: std::sync::Mutex<Option<Instant>>,
 }
 
 impl Health {
     /// Of a server.
     pub(crate) fn new(store: Store, data_dir: Option<PathBuf>) -> Self {
-        Self { store, data_dir, draining: AtomicBool::new(false), last: Mutex::default() }
+        Self {
+            store,
+            data_dir,
+            draining: AtomicBool::new(false),
+            last: Mutex::default(),
+            full: std::sync::Mutex::default(),
+        }
     }
 
     /// From now on the server is stopping.
@@ -66,6 +77,11 @@ impl Health {
     /// Whether the server is stopping.
     pub(crate) fn is_draining(&self) -> bool {
         self.draining.load(Ordering::Relaxed)
+    }
+
+    /// Notes that a write failed for want of space.
+    pub(crate) fn note_full(&self) {
+        *self.full.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
     }
 
     /// Looks, at most once a second.
@@ -81,6 +97,10 @@ impl Health {
             }
         };
         checks.draining = self.is_draining();
+        let full = *self.full.lock().unwrap_or_else(PoisonError::into_inner);
+        if checks.disk == "ok" && full.is_some_and(|at| at.elapsed() < FULL) {
+            checks.disk = "the database has no space left; reading still works".to_owned();
+        }
         checks
     }
 

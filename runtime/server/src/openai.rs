@@ -9,8 +9,6 @@ mod whole;
 
 use std::fmt::Write;
 
-use innkeeper_dispatch::DispatchError;
-
 use crate::failure::Failure;
 
 /// Header of an answer that names its turn; receipts are found by it.
@@ -21,9 +19,4 @@ fn error_frame(failure: &Failure) -> String {
     let mut frame = String::new();
     let _ = write!(frame, "data: {{\"error\":{}}}\n\n", failure.openai());
     frame
-}
-
-/// What a turn's end becomes.
-fn failure_of(error: DispatchError) -> Failure {
-    Failure::from(error)
 }

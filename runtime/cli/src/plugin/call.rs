@@ -3,7 +3,7 @@
 use std::io::{IsTerminal, Write};
 
 use anyhow::Context;
-use innkeeper_dispatch::{Delivery, Dispatch, ToolTurn};
+use innkeeper_dispatch::{Delivery, Dispatch, Subscription, ToolTurn};
 use innkeeper_model::page::PageRequest;
 use innkeeper_model::tool::ToolContent;
 use innkeeper_model::{PluginId, UserId};
@@ -51,9 +51,11 @@ pub(super) async fn run(
         locale: None,
         body_bytes: order.arguments.len() as u64,
     };
+    // Before the call begins, which may ask at once.
+    let events = dispatch.hub().subscribe(&user.id);
     let outcome = tokio::select! {
         outcome = dispatch.call_tool(turn) => outcome,
-        () = listen(dispatch, &user.id, output) => return Ok(()),
+        () = listen(events, dispatch, &user.id, output) => return Ok(()),
     };
     dispatch.drain(std::time::Duration::from_secs(30)).await;
     let outcome = outcome?;
@@ -69,8 +71,7 @@ pub(super) async fn run(
 }
 
 /// Shows events and answers questions for as long as the call runs.
-async fn listen(dispatch: &Dispatch, user: &UserId, output: &Output) {
-    let mut events = dispatch.hub().subscribe(user);
+async fn listen(mut events: Subscription, dispatch: &Dispatch, user: &UserId, output: &Output) {
     while let Some(delivery) = events.next().await {
         output.aside(&format!("{}: {}", cell(&delivery.event.kind), cell(&delivery.event.data.to_string())));
         let Some(ask) = delivery.ask.clone() else { continue };

@@ -109,3 +109,22 @@ async fn a_database_of_a_newer_program_is_one_clear_error() {
         assert!(said.err.contains("needs innkeeper 99.0.0 or later"), "{arguments:?}: {}", said.err);
     }
 }
+
+#[test]
+fn four_servers_that_start_at_once_make_the_schema_once() {
+    let program = Program::new();
+    let start = |_| {
+        let mut command = program.command(&["db", "upgrade", "--json"]);
+        command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn().unwrap()
+    };
+    let children: Vec<_> = (0..4).map(start).collect();
+    let mut done = 0;
+    for child in children {
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let said: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        done += said["done"].as_array().unwrap().len();
+    }
+    let current = program.json(&["db", "current"]);
+    assert_eq!(current["applied"].as_array().unwrap().len(), done);
+}

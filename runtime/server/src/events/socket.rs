@@ -1,5 +1,7 @@
 //! `GET /api/events/ws`: a person's events and answers over one WebSocket.
 
+use std::time::Duration;
+
 use axum::extract::State;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade, close_code};
@@ -18,6 +20,9 @@ use crate::failure::Failure;
 
 /// Longest message that a client may send, in bytes.
 const MESSAGE_MAX: usize = 1 << 20;
+
+/// How long a client may take to read a message.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What a client sends.
 #[derive(Deserialize)]
@@ -60,7 +65,7 @@ async fn run(mut socket: WebSocket, app: &App, caller: &Caller, mut events: Subs
     let mut pings = tokio::time::interval(app.options().keep_alive);
     let mut next = json!({ "type": "ready" });
     loop {
-        if socket.send(Message::text(next.to_string())).await.is_err() {
+        if !send(&mut socket, Message::text(next.to_string())).await {
             return;
         }
         next = loop {
@@ -75,7 +80,7 @@ async fn run(mut socket: WebSocket, app: &App, caller: &Caller, mut events: Subs
                     Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
                     Some(Ok(Message::Close(_)) | Err(_)) | None => return,
                 },
-                _ = pings.tick() => if socket.send(Message::Ping(bytes::Bytes::new())).await.is_err() { return },
+                _ = pings.tick() => if !send(&mut socket, Message::Ping(bytes::Bytes::new())).await { return },
                 () = lease.ended() => return close(socket, close_code::POLICY, "the key was revoked").await,
                 () = app.closing().cancelled() => return close(socket, close_code::AWAY, "the server is stopping").await,
             }
@@ -113,5 +118,10 @@ fn message(kind: &str, delivered: Delivered) -> Value {
 }
 
 async fn close(mut socket: WebSocket, code: u16, reason: &'static str) {
-    let _ = socket.send(Message::Close(Some(CloseFrame { code, reason: reason.into() }))).await;
+    send(&mut socket, Message::Close(Some(CloseFrame { code, reason: reason.into() }))).await;
+}
+
+/// Sends a message; false where the client is gone, or reads nothing.
+async fn send(socket: &mut WebSocket, message: Message) -> bool {
+    matches!(tokio::time::timeout(PATIENCE, socket.send(message)).await, Ok(Ok(())))
 }

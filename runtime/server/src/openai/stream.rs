@@ -8,12 +8,12 @@ use axum::http::{HeaderName, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures::stream;
-use innkeeper_dispatch::Frame;
+use innkeeper_dispatch::{Frame, TurnEnd};
 use innkeeper_model::chunk::{Chunk, frame_json};
 use innkeeper_model::sse::DONE;
 
-use super::turn::{Running, revoked, stopping};
-use super::{error_frame, failure_of};
+use super::error_frame;
+use super::turn::{Next, Running};
 use crate::failure::Failure;
 
 /// Proxies that gather answers must let this one through.
@@ -29,13 +29,10 @@ struct Frames {
 /// Begins the answer. A turn that fails soon, and before it said anything, is answered with a status of its own.
 pub(super) async fn answer(mut running: Running) -> Result<Response, Failure> {
     let patience = running.app.options().first_frame;
-    let first = match tokio::time::timeout(patience, running.handle.frames.recv()).await {
-        Ok(Some(Frame::End(end))) => match end.error {
-            Some(error) => return Err(failure_of(error)),
-            None => Some(Frame::End(end)),
-        },
-        Ok(Some(frame)) => Some(frame),
-        Ok(None) => return Err(Failure::internal()),
+    let first = match tokio::time::timeout(patience, running.next()).await {
+        Ok(Next::Cut(failure)) => return Err(failure),
+        Ok(Next::Frame(Frame::End(TurnEnd { error: Some(error), .. }))) => return Err(error.into()),
+        Ok(Next::Frame(frame)) => Some(frame),
         Err(_) => None,
     };
     let frames = Frames { running, first, failed: false, ended: false };
@@ -59,31 +56,26 @@ async fn next(mut frames: Frames) -> Option<(Result<Bytes, Infallible>, Frames)>
 impl Frames {
     /// The next piece of the answer.
     async fn step(&mut self) -> String {
-        let frame = match self.first.take() {
-            Some(frame) => Some(frame),
+        let next = match self.first.take() {
+            Some(frame) => Next::Frame(frame),
             None => {
-                let running = &mut self.running;
-                let closing = running.app.closing().clone();
-                let silence = running.app.options().keep_alive;
-                tokio::select! {
-                    biased;
-                    () = running.lease.ended() => return self.end(Some(revoked())),
-                    () = closing.cancelled() => return self.end(Some(stopping())),
-                    frame = running.handle.frames.recv() => frame,
-                    () = tokio::time::sleep(silence) => return ": keep-alive\n\n".to_owned(),
+                let silence = self.running.app.options().keep_alive;
+                match tokio::time::timeout(silence, self.running.next()).await {
+                    Ok(next) => next,
+                    Err(_) => return ": keep-alive\n\n".to_owned(),
                 }
             }
         };
-        match frame {
-            Some(Frame::Chunk(chunk)) => self.chunk(&chunk),
-            Some(Frame::End(end)) => self.end(end.error.map(failure_of)),
-            None => self.end(Some(Failure::internal())),
+        match next {
+            Next::Frame(Frame::Chunk(chunk)) => self.chunk(&chunk),
+            Next::Frame(Frame::End(end)) => self.end(end.error.map(Failure::from)),
+            Next::Cut(failure) => self.end(Some(failure)),
         }
     }
 
     fn chunk(&mut self, chunk: &Chunk) -> String {
-        let handle = &self.running.handle;
-        match frame_json(&handle.id, handle.created, &handle.model, chunk) {
+        let Running { id, created, model, .. } = &self.running;
+        match frame_json(id, *created, model, chunk) {
             Ok(json) => {
                 self.failed |= matches!(chunk, Chunk::Failed(_));
                 format!("data: {json}\n\n")

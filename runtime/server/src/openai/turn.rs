@@ -1,9 +1,13 @@
 //! One chat turn for an HTTP client, as a stream or as a whole.
 //! Everything that ends early drops the turn's handle, and with it what plugins were doing.
 
+use std::future::poll_fn;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
+
 use axum::http::HeaderValue;
-use axum::response::Response;
-use innkeeper_dispatch::{ChatTurn, TurnHandle};
+use axum::response::{IntoResponse, Response};
+use innkeeper_dispatch::{ChatTurn, Frame, TurnHandle};
 
 use super::request::Parsed;
 use super::{TURN, stream, whole};
@@ -13,13 +17,56 @@ use crate::caller::Caller;
 use crate::failure::Failure;
 
 /// A turn that runs, and who it runs for.
-pub(crate) struct Running {
-    /// The turn.
-    pub(crate) handle: TurnHandle,
-    /// Ends with the caller's key.
-    pub(crate) lease: Lease,
+pub(super) struct Running {
+    /// Id of the turn.
+    pub(super) id: String,
+    /// Seconds since 1970.
+    pub(super) created: i64,
+    /// The model that was asked.
+    pub(super) model: String,
     /// The server.
-    pub(crate) app: App,
+    pub(super) app: App,
+    /// Nothing once the caller's key no longer holds. Shared, because a client that does not read on keeps the answer
+    /// from looking at anything.
+    handle: Arc<Mutex<Option<TurnHandle>>>,
+    lease: Lease,
+}
+
+/// What comes next of a turn.
+pub(super) enum Next {
+    /// A piece of it.
+    Frame(Frame),
+    /// Nothing any more: this server cut it.
+    Cut(Failure),
+}
+
+impl Running {
+    fn new(app: App, caller: &Caller, handle: TurnHandle) -> Self {
+        let (id, created, model) = (handle.id.clone(), handle.created, handle.model.clone());
+        let handle = Arc::new(Mutex::new(Some(handle)));
+        let held = Arc::clone(&handle);
+        let lease = app.access().lease_with(caller, move || drop(lock(&held).take()));
+        Self { id, created, model, app, handle, lease }
+    }
+
+    /// Waits for what comes next.
+    pub(super) async fn next(&mut self) -> Next {
+        let frame = poll_fn(|ctx| match lock(&self.handle).as_mut() {
+            Some(handle) => handle.frames.poll_recv(ctx),
+            None => Poll::Pending,
+        });
+        let closing = self.app.closing();
+        tokio::select! {
+            biased;
+            () = self.lease.ended() => Next::Cut(revoked()),
+            () = closing.cancelled() => Next::Cut(stopping()),
+            frame = frame => frame.map_or_else(|| Next::Cut(Failure::internal()), Next::Frame),
+        }
+    }
+}
+
+fn lock(handle: &Mutex<Option<TurnHandle>>) -> MutexGuard<'_, Option<TurnHandle>> {
+    handle.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Runs a turn and answers.
@@ -50,9 +97,10 @@ pub(crate) async fn run(
     };
     let handle = app.dispatch().chat(turn).await?;
     let id = HeaderValue::from_str(&handle.id).ok();
-    let running = Running { handle, lease: app.access().lease(&caller), app };
-    let mut response =
-        if wants_stream { stream::answer(running).await? } else { whole::answer(running).await? };
+    let running = Running::new(app, &caller, handle);
+    let answer = if wants_stream { stream::answer(running).await } else { whole::answer(running).await };
+    // A turn that failed has receipts, too.
+    let mut response = answer.unwrap_or_else(IntoResponse::into_response);
     if let Some(id) = id {
         response.headers_mut().insert(TURN, id);
     }

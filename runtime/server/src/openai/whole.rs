@@ -6,8 +6,7 @@ use axum::response::{IntoResponse, Response};
 use innkeeper_dispatch::Frame;
 use innkeeper_model::chunk::{Chunk, Collector};
 
-use super::failure_of;
-use super::turn::{Running, revoked, stopping};
+use super::turn::{Next, Running};
 use crate::failure::Failure;
 
 /// Waits for the turn's end and puts the answer together.
@@ -15,16 +14,10 @@ pub(super) async fn answer(mut running: Running) -> Result<Response, Failure> {
     let mut collector = Collector::default();
     let mut size = 0_usize;
     let mut failed = None;
-    let closing = running.app.closing().clone();
     loop {
-        let frame = tokio::select! {
-            biased;
-            () = running.lease.ended() => return Err(revoked()),
-            () = closing.cancelled() => return Err(stopping()),
-            frame = running.handle.frames.recv() => frame,
-        };
-        match frame {
-            Some(Frame::Chunk(chunk)) => {
+        match running.next().await {
+            Next::Cut(failure) => return Err(failure),
+            Next::Frame(Frame::Chunk(chunk)) => {
                 size = size.saturating_add(weight(&chunk));
                 if size > running.app.options().answer_max {
                     let max = running.app.options().answer_max;
@@ -38,16 +31,14 @@ pub(super) async fn answer(mut running: Running) -> Result<Response, Failure> {
                         .map_err(|error| broken(innkeeper_host::log::escape(&error.to_string())))?;
                 }
             }
-            Some(Frame::End(end)) => match (end.error, failed) {
-                (Some(error), _) => return Err(failure_of(error)),
+            Next::Frame(Frame::End(end)) => match (end.error, failed) {
+                (Some(error), _) => return Err(error.into()),
                 (None, Some(failure)) => return Err(failure),
                 (None, None) => break,
             },
-            None => return Err(Failure::internal()),
         }
     }
-    let handle = &running.handle;
-    let json = collector.completion_json(&handle.id, handle.created, &handle.model);
+    let json = collector.completion_json(&running.id, running.created, &running.model);
     let json = json.map_err(|error| broken(innkeeper_host::log::escape(&error.to_string())))?;
     Ok(([(CONTENT_TYPE, HeaderValue::from_static("application/json"))], json).into_response())
 }

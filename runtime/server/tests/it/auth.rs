@@ -5,10 +5,11 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::http::{Method, Request};
 use innkeeper_model::principal::Role;
+use innkeeper_server::ServerOptions;
 use innkeeper_store::ApiKeyId;
 use serde_json::json;
 
-use crate::world::{client, frames, person, request, until, world};
+use crate::world::{client, frames, person, request, until, world, world_with};
 
 #[tokio::test]
 async fn every_route_but_health_and_the_document_needs_a_key() {
@@ -146,7 +147,8 @@ async fn a_revoked_key_stops_working_within_two_seconds_also_when_another_server
 
 #[tokio::test]
 async fn a_stream_ends_when_its_key_is_revoked() {
-    let world = world().await;
+    let options = ServerOptions { first_frame: Duration::from_millis(50), ..ServerOptions::default() };
+    let world = world_with(options).await;
     world.install("misbehave", &[]).await;
     let listening = world.listen().await;
     let body = json!({"model": "misbehave", "stream": true, "messages": [{"role": "user", "content": "feed:silent-stream"}]});
@@ -181,4 +183,27 @@ async fn keys_are_their_owners_own() {
     world.get(&format!("/api/keys?user={}", world.user.id), &world.admin).await.expect(200);
     world.call(Method::DELETE, &path, &world.user).await.expect(204);
     world.call(Method::DELETE, &path, &world.user).await.expect(404);
+}
+
+#[tokio::test]
+async fn a_revoked_key_ends_a_turn_whose_client_reads_nothing() {
+    let world = world().await;
+    world.install("misbehave", &[]).await;
+    let listening = world.listen().await;
+    let body = json!({"model": "misbehave", "stream": true, "messages": [{"role": "user", "content": "feed:many-chunks"}]}).to_string();
+    let mut connection = tokio::net::TcpStream::connect(listening.address).await.unwrap();
+    let head = format!(
+        "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\ncontent-length: {}\r\n\r\n",
+        world.user.key,
+        body.len()
+    );
+    tokio::io::AsyncWriteExt::write_all(&mut connection, format!("{head}{body}").as_bytes()).await.unwrap();
+    until("the turn runs", async || world.dispatch.running() == 1).await;
+    // Long enough to fill every buffer on the way.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(world.dispatch.running(), 1);
+    let key = world.store.api_keys().list(Some(&world.user.id)).await.unwrap().remove(0);
+    world.store.api_keys().revoke(&key.id).await.unwrap();
+    until("the turn has ended", async || world.dispatch.running() == 0).await;
+    drop(connection);
 }

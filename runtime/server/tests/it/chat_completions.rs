@@ -76,6 +76,10 @@ async fn a_plugin_that_refuses_or_breaks_is_an_error_with_its_name() {
         assert_eq!(broken.code(), "plugin_crashed");
         assert!(broken.message().contains("misbehave"), "{}", broken.text);
         assert_eq!(broken.headers["x-should-retry"], "false");
+        // Its receipts can be found.
+        let turn = broken.headers["x-innkeeper-turn"].to_str().unwrap();
+        let receipts = world.get(&format!("/api/receipts?turn={turn}"), &world.user).await.expect(200).json();
+        assert_eq!(receipts["data"][0]["outcome"], json!("trapped"));
     }
     // Once it has said something the failure comes in the stream.
     let late = world.post(CHAT, &world.user, &stream("misbehave", "feed:trap")).await.expect(200);

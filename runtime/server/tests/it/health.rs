@@ -1,11 +1,12 @@
 //! Health.
 
 use axum::body::Body;
-use axum::http::Request;
+use axum::http::{Method, Request};
 use innkeeper_server::ServerOptions;
+use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::world::{world, world_with};
+use crate::world::{world, world_on, world_with};
 
 #[tokio::test]
 async fn a_server_that_works_is_ready() {
@@ -72,4 +73,34 @@ async fn a_client_that_does_not_finish_its_head_is_cut() {
     let read = connection.read_to_end(&mut answer);
     tokio::time::timeout(std::time::Duration::from_secs(5), read).await.unwrap().unwrap();
     assert!(!answer.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&answer));
+}
+
+#[tokio::test]
+async fn a_full_database_is_a_state_that_is_said_and_passes_without_a_restart() {
+    let world = world_on(ServerOptions::default(), Some(400)).await;
+    let chat = world.post("/api/chats", &world.user, &json!({})).await.expect(201).json();
+    let path = format!("/api/chats/{}", chat["id"].as_str().unwrap());
+    let message = json!({"role": "user", "content": "x".repeat(100_000)});
+    let mut kept = 0;
+    let refused = loop {
+        let answer = world.post(&format!("{path}/messages"), &world.user, &message).await;
+        if answer.status.as_u16() != 201 {
+            break answer;
+        }
+        kept += 1;
+        assert!(kept < 100, "the database did not fill up");
+    };
+    let refused = refused.expect(503);
+    assert_eq!(refused.code(), "storage-full");
+    assert!(refused.headers.contains_key("retry-after"));
+    let ready = async || world.send(Request::builder().uri("/readyz").body(Body::empty()).unwrap()).await;
+    let said = ready().await.expect(503).json();
+    assert_eq!(said["reason"], json!("disk: the database has no space left; reading still works"));
+    // Reading works, and nothing is half-written.
+    let messages = world.get(&format!("{path}/messages"), &world.user).await.expect(200).json();
+    assert_eq!(messages["data"].as_array().unwrap().len(), kept);
+    world.call(Method::DELETE, &path, &world.user).await.expect(204);
+    world.post("/api/chats", &world.user, &json!({})).await.expect(201);
+    tokio::time::sleep(std::time::Duration::from_secs(5)).await;
+    ready().await.expect(200);
 }

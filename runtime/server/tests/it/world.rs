@@ -84,9 +84,14 @@ pub(crate) async fn world() -> World {
 
 /// A server.
 pub(crate) async fn world_with(options: ServerOptions) -> World {
+    world_on(options, None).await
+}
+
+/// A server whose database may grow to so many pages.
+pub(crate) async fn world_on(options: ServerOptions, sqlite_max_pages: Option<u32>) -> World {
     let dir = TempDir::new().unwrap();
     let url = format!("sqlite:///{}", dir.path().join("innkeeper.db").display());
-    let pool = connect(&Options::new(url)).await.unwrap();
+    let pool = connect(&Options { sqlite_max_pages, ..Options::new(url) }).await.unwrap();
     migrate::upgrade(&pool, &Clock::System, Target::Latest).await.unwrap();
     let files = LocalFiles::new(dir.path().join("files")).unwrap();
     let store = Store::new(pool, Clock::System, Arc::new(files));
