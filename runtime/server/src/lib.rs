@@ -9,6 +9,7 @@ mod caller;
 mod chats;
 mod events;
 mod failure;
+mod files;
 mod health;
 mod keys;
 mod openai;

@@ -11,7 +11,9 @@ use utoipa_axum::routes;
 
 use crate::app::App;
 use crate::failure::{Failure, in_openai_envelope};
-use crate::{actions, chats, events, health, keys, openai, openapi, people, plugins, receipts, tools, trace};
+use crate::{
+    actions, chats, events, files, health, keys, openai, openapi, people, plugins, receipts, tools, trace,
+};
 
 /// All routes of a server.
 pub(crate) fn router(app: App) -> Router {
@@ -79,6 +81,7 @@ fn own() -> OpenApiRouter<App> {
         .routes(routes!(chats::list::list, chats::create::create))
         .routes(routes!(chats::show::show, chats::remove::remove))
         .routes(routes!(chats::messages::messages, chats::append::append))
+        .routes(routes!(files::content::content))
 }
 
 /// What may take long: it runs plugins, compiles them, or waits for people.

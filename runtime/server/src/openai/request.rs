@@ -25,6 +25,8 @@ pub(crate) struct Parsed {
 pub(crate) struct Own {
     /// Which chat it belongs to.
     pub(crate) chat: Option<ChatId>,
+    /// Whether only a header names the chat: another program's connection says so of all its chats, ours or not.
+    pub(crate) chat_is_hint: bool,
     /// Which message it answers into.
     pub(crate) message: Option<MessageId>,
     /// Which window of the person.
@@ -84,9 +86,14 @@ fn read(fields: &Object<'_>, headers: &HeaderMap) -> Result<Own, Failure> {
         ("metadata.session_id", metadata.get("session_id")),
         ("", None),
     ];
+    let header_chat = header("x-openwebui-chat-id");
+    let named = first(chat, None)?;
+    let chat_is_hint = named.is_none();
+    let chat = named.map_or_else(|| checked("header", header_chat.unwrap_or_default()), |id| Ok(Some(id)))?;
     let json_of = |name: &str| fields.get(name).filter(|raw| *raw != "null").map(str::to_owned);
     Ok(Own {
-        chat: first(chat, header("x-openwebui-chat-id"))?.map(ChatId::from),
+        chat_is_hint: chat_is_hint && chat.is_some(),
+        chat: chat.map(ChatId::from),
         message: first(message, header("x-openwebui-message-id"))?.map(MessageId::from),
         session: first(session, header("x-innkeeper-session"))?,
         turn: settings.get("turn").map(|raw| id("innkeeper.turn", raw)).transpose()?.flatten(),

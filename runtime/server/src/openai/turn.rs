@@ -8,6 +8,8 @@ use std::task::Poll;
 use axum::http::HeaderValue;
 use axum::response::{IntoResponse, Response};
 use innkeeper_dispatch::{ChatTurn, Frame, TurnHandle};
+use innkeeper_model::ChatId;
+use innkeeper_model::authority::Authority;
 
 use super::request::Parsed;
 use super::{TURN, stream, whole};
@@ -77,7 +79,11 @@ pub(crate) async fn run(
     body_bytes: u64,
 ) -> Result<Response, Failure> {
     app.admit()?;
-    let Parsed { request, own } = parsed;
+    let Parsed { request, mut own } = parsed;
+    if own.chat_is_hint && !own.store && !is_ours(&app, &caller, own.chat.as_ref()).await? {
+        // Nothing is stored, and events go to the person alone; the turn needs no chat.
+        (own.chat, own.message) = (None, None);
+    }
     let wants_stream = request.stream == Some(true);
     let turn = ChatTurn {
         principal: caller.principal(),
@@ -105,6 +111,12 @@ pub(crate) async fn run(
         response.headers_mut().insert(TURN, id);
     }
     Ok(response)
+}
+
+/// Whether a chat is one that the caller may see here.
+async fn is_ours(app: &App, caller: &Caller, chat: Option<&ChatId>) -> Result<bool, Failure> {
+    let Some(chat) = chat.filter(|chat| chat.is_saved()) else { return Ok(true) };
+    Ok(app.store().chats().may_see(&Authority::Own(caller.user.id.clone()), chat).await?)
 }
 
 /// Why a turn is cut.

@@ -76,3 +76,25 @@ async fn a_chat_is_its_owners_alone() {
     world.call(Method::DELETE, &path, &world.user).await.expect(204);
     world.get(&path, &world.user).await.expect(404);
 }
+
+#[tokio::test]
+async fn a_chat_that_only_a_header_names_need_not_be_ours() {
+    let world = world().await;
+    world.install("echo", &[]).await;
+    let chat = world.post("/api/chats", &world.admin, &json!({})).await.expect(201).json();
+    let foreign = chat["id"].as_str().unwrap();
+    let body = json!({"model": "echo", "messages": [{"role": "user", "content": "x"}]});
+    let send = async |body: &Value| {
+        let request = crate::world::request(Method::POST, "/v1/chat/completions", &world.user.key)
+            .header("content-type", "application/json")
+            .header("x-openwebui-chat-id", foreign);
+        world.send(request.body(axum::body::Body::from(body.to_string())).unwrap()).await
+    };
+    send(&body).await.expect(200);
+    let mut stored = body.clone();
+    stored["store"] = json!(true);
+    send(&stored).await.expect(403);
+    let mut named = body;
+    named["chat_id"] = json!(foreign);
+    send(&named).await.expect(403);
+}

@@ -14,6 +14,7 @@ mod bodies;
 mod chat_completions;
 mod chats;
 mod events;
+mod files;
 mod health;
 mod models;
 mod openai_client;
