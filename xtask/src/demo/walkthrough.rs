@@ -60,14 +60,24 @@ fn turn(client: &Client, chat: &str) -> Result<()> {
     if pieces == 0 {
         bail!("the answer had no text");
     }
-    let receipts = client.get(&format!("/api/receipts?turn={turn}&limit=50"))?;
-    let mut receipts = list(&receipts)?.to_vec();
-    if receipts.is_empty() {
-        bail!("the turn left no receipts");
-    }
+    let mut receipts = receipts(client, &turn, &[MODEL, FILTER])?;
     receipts.reverse();
     receipts.iter().for_each(show::receipt);
     Ok(())
+}
+
+/// The receipts of a turn, once all these plugins have theirs: an instance that is kept through a turn ends a moment after the answer.
+fn receipts(client: &Client, turn: &str, plugins: &[&str]) -> Result<Vec<Value>> {
+    for _ in 0..50 {
+        let found = client.get(&format!("/api/receipts?turn={turn}&limit=50"))?;
+        let found = list(&found)?;
+        let has = |plugin: &&str| found.iter().any(|receipt| receipt.get("plugin") == Some(&json!(plugin)));
+        if plugins.iter().all(|plugin| has(plugin)) {
+            return Ok(found.to_vec());
+        }
+        thread::sleep(Duration::from_millis(100));
+    }
+    bail!("the turn left no receipts of {}", plugins.join(" and "))
 }
 
 fn tool(client: &Client) -> Result<()> {
