@@ -72,7 +72,7 @@ fn receipts(client: &Client, turn: &str, plugins: &[&str]) -> Result<Vec<Value>>
         let found = client.get(&format!("/api/receipts?turn={turn}&limit=50"))?;
         let found = list(&found)?;
         let has = |plugin: &&str| found.iter().any(|receipt| receipt.get("plugin") == Some(&json!(plugin)));
-        if plugins.iter().all(|plugin| has(plugin)) {
+        if plugins.iter().all(has) {
             return Ok(found.to_vec());
         }
         thread::sleep(Duration::from_millis(100));
