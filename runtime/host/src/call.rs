@@ -99,6 +99,8 @@ struct Call {
     counters: Counters,
     running: AtomicUsize,
     rows: Arc<RowBudget>,
+    /// The data as host calls reach it; none while the plugin describes itself.
+    store: Option<Arc<Store>>,
     settled: SetOnce<(Outcome, u64)>,
 }
 
@@ -118,11 +120,14 @@ struct Counters {
 
 impl CallHandle {
     /// Begins a call.
-    pub fn new(mut setup: CallSetup, clock: Arc<CallClock>) -> Self {
+    pub fn new(setup: CallSetup, clock: Arc<CallClock>) -> Self {
         let rows = Arc::new(RowBudget::new(setup.limits.rows, setup.limits.row_bytes));
-        if let Phase::Run(store) = setup.phase {
-            setup.phase = Phase::Run(store.for_plugin(&setup.plugin).with_row_budget(Arc::clone(&rows)));
-        }
+        let store = match &setup.phase {
+            Phase::Run(store) => {
+                Some(Arc::new(store.for_plugin(&setup.plugin).with_row_budget(Arc::clone(&rows))))
+            }
+            Phase::Describe => None,
+        };
         let counters = Counters::default();
         Self(Arc::new(Call {
             setup,
@@ -130,6 +135,7 @@ impl CallHandle {
             counters,
             running: AtomicUsize::new(0),
             rows,
+            store,
             settled: SetOnce::new(),
         }))
     }
@@ -160,7 +166,7 @@ impl CallHandle {
 
     /// Begins a host call that needs no permission and does not wait: what the plugin was called with, its own settings, its log.
     pub(crate) fn enter(&self, interface: Interface, bytes: u64) -> Result<HostCall, Fault> {
-        let Phase::Run(store) = &self.0.setup.phase else {
+        let Some(store) = &self.0.store else {
             return Err(
                 Error::unavailable("imports do not answer while the plugin describes itself", None).into()
             );
@@ -174,7 +180,7 @@ impl CallHandle {
         }
         self.charge(interface, bytes)?;
         self.0.running.fetch_add(1, Ordering::Relaxed);
-        Ok(HostCall { call: self.clone(), store: store.clone(), interface })
+        Ok(HostCall { call: self.clone(), store: Arc::clone(store), interface })
     }
 
     /// Refuses people who were not admitted; jobs have nobody behind them.
@@ -360,7 +366,7 @@ fn count_up_to(counter: &AtomicU64, limit: u64, name: &'static str) -> Result<()
 /// A host call that runs. Dropping it gives its place back, however it ended.
 pub(crate) struct HostCall {
     call: CallHandle,
-    store: Store,
+    store: Arc<Store>,
     interface: Interface,
 }
 

@@ -1,20 +1,24 @@
 //! What the host can ask a plugin, and what it answers: the exports of the contract behind one pair of types.
+//! Whether an answer is one that may be passed on is looked at in `answers`.
+
+use std::sync::OnceLock;
 
 use innkeeper_host::bindings::exports::innkeeper::plugin::{action, filter, job, pipe, plugin, tool};
+use innkeeper_host::bindings::innkeeper::types::common;
 use innkeeper_host::bindings::innkeeper::types::invocation as wit;
-use innkeeper_host::bindings::innkeeper::types::{actions as wit_actions, common, tools as wit_tools};
-use innkeeper_host::convert::{all, chat_request, json, tool as convert_tool};
+use innkeeper_host::convert::all;
 use innkeeper_host::stream::{ChunkFault, chunks_from_guest};
 use innkeeper_host::{CallHandle, State};
+use innkeeper_model::PluginError;
 use innkeeper_model::chat_message::StoredMessage;
 use innkeeper_model::chat_request::ChatRequest;
 use innkeeper_model::chunk::Chunk;
 use innkeeper_model::manifest::Kinds;
-use innkeeper_model::tool::{ActionResult, ToolContent, ToolResult};
-use innkeeper_model::{Error, Permission, PluginError};
+use innkeeper_model::tool::{ActionResult, ToolResult};
 use tokio::sync::{mpsc, oneshot};
 use wasmtime::component::{Accessor, Instance, InstancePre};
 
+use crate::answers;
 use crate::error::{CallError, LoadError};
 
 /// A question to a plugin.
@@ -124,6 +128,43 @@ pub enum Reply {
 /// What goes on after an answer was delivered: a stream that is still being written.
 pub(crate) type Rest = Option<oneshot::Receiver<ChunkFault>>;
 
+/// One instance, with the exports of it that were called so far: each is compared with the contract's types when it is first called.
+pub(crate) struct Live {
+    instance: Instance,
+    tool: OnceLock<tool::Guest>,
+    pipe: OnceLock<pipe::Guest>,
+    filter: OnceLock<filter::Guest>,
+    action: OnceLock<action::Guest>,
+    job: OnceLock<job::Guest>,
+}
+
+impl Live {
+    pub(crate) fn new(instance: Instance) -> Self {
+        Self {
+            instance,
+            tool: OnceLock::new(),
+            pipe: OnceLock::new(),
+            filter: OnceLock::new(),
+            action: OnceLock::new(),
+            job: OnceLock::new(),
+        }
+    }
+}
+
+/// The functions of an interface that an instance exports.
+macro_rules! loaded {
+    ($exports:expr, $accessor:expr, $live:expr, $kind:ident) => {
+        match $live.$kind.get() {
+            Some(guest) => guest,
+            None => {
+                let indices = present(&$exports.$kind)?;
+                let guest = $accessor.with(|access| indices.load(access, &$live.instance))?;
+                $live.$kind.get_or_init(|| guest)
+            }
+        }
+    };
+}
+
 /// Where a component's exports are.
 pub(crate) struct Exports {
     plugin: plugin::GuestIndices,
@@ -154,97 +195,95 @@ impl Exports {
     pub(crate) async fn describe(
         &self,
         store: &mut wasmtime::Store<State>,
-        instance: &Instance,
+        live: &Live,
     ) -> wasmtime::Result<innkeeper_model::manifest::RawManifest> {
-        let guest = self.plugin.load(&mut *store, instance)?;
+        let guest = self.plugin.load(&mut *store, &live.instance)?;
         Ok(guest.call_describe(store).await?.into())
     }
 
     /// Asks a question. The outer error ends the call; the inner one is the plugin's own.
+    /// Each kind of question has its future on the heap: together they would make the future of every call large, and that one is moved about.
     pub(crate) async fn ask(
         &self,
         accessor: &Accessor<State>,
-        instance: &Instance,
+        live: &Live,
         ask: Ask,
     ) -> wasmtime::Result<Result<(Answer, Rest), PluginError>> {
         let call = accessor.with(|mut access| access.get().call.clone());
-        let invocation = invocation(&call);
         let answer = match ask {
             Ask::Tool { name, arguments } => {
-                let guest = accessor.with(|access| present(&self.tool)?.load(access, instance))?;
-                let result = guest.call_call(accessor, invocation, name, arguments).await?;
-                result.map(|result| tool_result(&call, result).map(Answer::Tool))
+                let guest = loaded!(self, accessor, live, tool);
+                let result = Box::pin(guest.call_call(accessor, invocation(&call), name, arguments)).await?;
+                result.map(|result| answers::tool_result(&call, result).map(Answer::Tool))
             }
             Ask::Models => {
-                let guest = accessor.with(|access| present(&self.pipe)?.load(access, instance))?;
-                let result = guest.call_models(accessor, invocation).await?;
-                result.map(|list| models(list).map(Answer::Models))
+                let guest = loaded!(self, accessor, live, pipe);
+                let result = Box::pin(guest.call_models(accessor, invocation(&call))).await?;
+                result.map(|list| answers::models(list).map(Answer::Models))
             }
             Ask::Run(request) => {
-                let guest = accessor.with(|access| present(&self.pipe)?.load(access, instance))?;
-                return self.reply(
-                    accessor,
-                    guest.call_run(accessor, invocation, request.into()).await?,
-                    call,
-                );
+                let guest = loaded!(self, accessor, live, pipe);
+                let result = Box::pin(guest.call_run(accessor, invocation(&call), request.into())).await?;
+                return reply(accessor, result, call);
             }
             Ask::Inlet(request) => {
-                let guest = accessor.with(|access| present(&self.filter)?.load(access, instance))?;
-                let result = guest.call_inlet(accessor, invocation, request.into()).await?;
-                result.map(|request| checked_request(request.into()))
+                let guest = loaded!(self, accessor, live, filter);
+                let result = Box::pin(guest.call_inlet(accessor, invocation(&call), request.into())).await?;
+                result.map(|request| answers::request(request.into()).map(Answer::Request))
             }
             Ask::Request(request) => {
-                let guest = accessor.with(|access| present(&self.filter)?.load(access, instance))?;
-                let result = guest.call_request(accessor, invocation, request.into()).await?;
-                result.map(|request| checked_request(request.into()))
+                let guest = loaded!(self, accessor, live, filter);
+                let result =
+                    Box::pin(guest.call_request(accessor, invocation(&call), request.into())).await?;
+                result.map(|request| answers::request(request.into()).map(Answer::Request))
             }
             Ask::Stream(chunks) => {
-                let guest = accessor.with(|access| present(&self.filter)?.load(access, instance))?;
-                let result = guest.call_stream(accessor, all(chunks)).await?;
-                result.map(|chunks| counted_chunks(&call, chunks).map(Answer::Chunks))
+                let guest = loaded!(self, accessor, live, filter);
+                let result = Box::pin(guest.call_stream(accessor, all(chunks))).await?;
+                result.map(|chunks| answers::chunks(&call, chunks).map(Answer::Chunks))
             }
             Ask::Outlet(messages) => {
-                let guest = accessor.with(|access| present(&self.filter)?.load(access, instance))?;
-                let result = guest.call_outlet(accessor, invocation, all(messages)).await?;
-                result.map(|messages| checked_messages(all(messages)))
+                let guest = loaded!(self, accessor, live, filter);
+                let result = Box::pin(guest.call_outlet(accessor, invocation(&call), all(messages))).await?;
+                result.map(|messages| answers::messages(all(messages)).map(Answer::Messages))
             }
             Ask::Action { id, messages } => {
-                let guest = accessor.with(|access| present(&self.action)?.load(access, instance))?;
-                let result = guest.call_run(accessor, invocation, id, all(messages)).await?;
+                let guest = loaded!(self, accessor, live, action);
+                let result = Box::pin(guest.call_run(accessor, invocation(&call), id, all(messages))).await?;
                 result.map(|result| {
-                    let result = result.map(|result| action_result(&call, result)).transpose();
+                    let result = result.map(|result| answers::action_result(&call, result)).transpose();
                     result.map(Answer::Action)
                 })
             }
             Ask::Job(id) => {
-                let guest = accessor.with(|access| present(&self.job)?.load(access, instance))?;
-                guest.call_run(accessor, invocation, id).await?.map(|()| Ok(Answer::Done))
+                let guest = loaded!(self, accessor, live, job);
+                let result = Box::pin(guest.call_run(accessor, invocation(&call), id)).await?;
+                result.map(|()| Ok(Answer::Done))
             }
         };
         settle(answer)
     }
+}
 
-    fn reply(
-        &self,
-        accessor: &Accessor<State>,
-        result: Result<pipe::Reply, common::PluginError>,
-        call: CallHandle,
-    ) -> wasmtime::Result<Result<(Answer, Rest), PluginError>> {
-        let reply = match result {
-            Ok(reply) => reply,
-            Err(error) => return Ok(Err(shortened(error.into()))),
-        };
-        match reply {
-            pipe::Reply::Text(text) => Ok(Ok((Answer::Reply(Reply::Text(text)), None))),
-            pipe::Reply::Json(json) => {
-                json::check_object("reply", Some(&json)).map_err(broken)?;
-                Ok(Ok((Answer::Reply(Reply::Json(json)), None)))
-            }
-            pipe::Reply::Chunks(reader) => {
-                let (stopped, rest) = oneshot::channel();
-                let chunks = accessor.with(|access| chunks_from_guest(access, reader, call, stopped))?;
-                Ok(Ok((Answer::Reply(Reply::Chunks(chunks)), Some(rest))))
-            }
+fn reply(
+    accessor: &Accessor<State>,
+    result: Result<pipe::Reply, common::PluginError>,
+    call: CallHandle,
+) -> wasmtime::Result<Result<(Answer, Rest), PluginError>> {
+    let reply = match result {
+        Ok(reply) => reply,
+        Err(error) => return Ok(Err(answers::shortened(error.into()))),
+    };
+    match reply {
+        pipe::Reply::Text(text) => Ok(Ok((Answer::Reply(Reply::Text(text)), None))),
+        pipe::Reply::Json(json) => {
+            let json = answers::object(json).map_err(wasmtime::Error::new)?;
+            Ok(Ok((Answer::Reply(Reply::Json(json)), None)))
+        }
+        pipe::Reply::Chunks(reader) => {
+            let (stopped, rest) = oneshot::channel();
+            let chunks = accessor.with(|access| chunks_from_guest(access, reader, call, stopped))?;
+            Ok(Ok((Answer::Reply(Reply::Chunks(chunks)), Some(rest))))
         }
     }
 }
@@ -255,7 +294,7 @@ fn settle(
     match answer {
         Ok(Ok(answer)) => Ok(Ok((answer, None))),
         Ok(Err(error)) => Err(wasmtime::Error::new(error)),
-        Err(error) => Ok(Err(shortened(error.into()))),
+        Err(error) => Ok(Err(answers::shortened(error.into()))),
     }
 }
 
@@ -263,80 +302,6 @@ fn present<T>(indices: &Option<T>) -> wasmtime::Result<&T> {
     indices
         .as_ref()
         .ok_or_else(|| wasmtime::Error::new(CallError::Invalid("the plugin has no such export".to_owned())))
-}
-
-fn not_json(error: serde_json::Error) -> CallError {
-    CallError::Invalid(format!("it answered with text that is not JSON: {error}"))
-}
-
-fn broken(error: Error) -> CallError {
-    CallError::Invalid(error.message)
-}
-
-/// Longest text of a plugin's own error, in bytes.
-const ERROR_MAX: usize = 4096;
-
-/// The plugin's error without what nobody would read.
-fn shortened(error: PluginError) -> PluginError {
-    let cut = |mut text: String| {
-        text.truncate(text.floor_char_boundary(ERROR_MAX));
-        text
-    };
-    match error {
-        PluginError::Rejected(text) => PluginError::Rejected(cut(text)),
-        PluginError::Failed(text) => PluginError::Failed(cut(text)),
-        PluginError::Host(error) => PluginError::Host(Error {
-            message: cut(error.message),
-            subject: error.subject.map(cut),
-            details: error.details.filter(|details| details.len() <= ERROR_MAX),
-            ..error
-        }),
-    }
-}
-
-fn tool_result(call: &CallHandle, result: wit_tools::ToolResult) -> Result<ToolResult, CallError> {
-    json::check_object("extra", result.extra.as_ref()).map_err(broken)?;
-    let result = convert_tool::result_from_guest(result).map_err(not_json)?;
-    may_show(call, &result.content)?;
-    Ok(result)
-}
-
-fn action_result(call: &CallHandle, result: wit_actions::ActionResult) -> Result<ActionResult, CallError> {
-    let result = convert_tool::action_from_guest(result).map_err(not_json)?;
-    may_show(call, &result.content)?;
-    Ok(result)
-}
-
-/// HTML in a result is shown like HTML in an event, and needs the same permission.
-fn may_show(call: &CallHandle, content: &[ToolContent]) -> Result<(), CallError> {
-    if !content.iter().any(|part| matches!(part, ToolContent::Html { .. })) {
-        return Ok(());
-    }
-    call.require(Permission::EventsHtml).map_err(|error| CallError::Plugin(PluginError::Host(error)))
-}
-
-fn checked_request(request: ChatRequest) -> Result<Answer, CallError> {
-    json::check_request(&request).map_err(broken)?;
-    Ok(Answer::Request(request))
-}
-
-fn checked_messages(messages: Vec<StoredMessage>) -> Result<Answer, CallError> {
-    messages.iter().try_for_each(json::check_message).map_err(broken)?;
-    Ok(Answer::Messages(messages))
-}
-
-fn counted_chunks(
-    call: &CallHandle,
-    chunks: Vec<innkeeper_host::bindings::innkeeper::types::chat_request::Chunk>,
-) -> Result<Vec<Chunk>, CallError> {
-    let counted = chunks.into_iter().map(|chunk| {
-        call.count_chunk(chat_request::chunk_bytes(&chunk)).map_err(|stop| match stop {
-            innkeeper_host::Stop::Limit(limit) => CallError::Limit(limit),
-            innkeeper_host::Stop::Internal(_) => CallError::Internal,
-        })?;
-        chat_request::chunk_from_guest(chunk).map_err(broken)
-    });
-    counted.collect()
 }
 
 fn invocation(call: &CallHandle) -> wit::Invocation {
@@ -350,29 +315,4 @@ fn invocation(call: &CallHandle) -> wit::Invocation {
         locale: turn.locale.clone(),
         extra: None,
     }
-}
-
-/// Most models of one pipe.
-const MODELS_MAX: usize = 1_000;
-
-fn models(list: pipe::ModelList) -> Result<ModelList, CallError> {
-    if list.models.len() > MODELS_MAX {
-        return Err(CallError::Invalid(format!(
-            "it lists {} models; at most {MODELS_MAX} are possible",
-            list.models.len()
-        )));
-    }
-    for model in &list.models {
-        json::check_object("models.extra", model.extra.as_ref()).map_err(broken)?;
-    }
-    let model = |model: pipe::Model| PipeModel {
-        id: model.id,
-        name: model.name,
-        description: model.description,
-        extra: model.extra,
-    };
-    Ok(ModelList {
-        models: list.models.into_iter().map(model).collect(),
-        cache_seconds: list.cache_seconds.min(86_400),
-    })
 }

@@ -13,19 +13,19 @@ use innkeeper_model::limits::Limits;
 use innkeeper_model::receipt::{Background, Outcome, Receipt, Usage};
 use innkeeper_model::time::UnixNanos;
 use tokio::sync::oneshot;
-use wasmtime::component::{Accessor, Instance};
+use wasmtime::component::Accessor;
 use wasmtime::{AsContextMut, Store};
 
 use crate::admission::Permit;
 use crate::engine::FUEL_YIELD;
 use crate::error::CallError;
-use crate::exports::{Answer, Ask, Rest};
+use crate::exports::{Answer, Ask, Live, Rest};
 use crate::plugin::LoadedPlugin;
 
 /// An instance of a plugin with its store, for one principal and one turn.
 pub struct Invocation {
     store: Store<State>,
-    instance: Instance,
+    instance: Live,
     plugin: Arc<LoadedPlugin>,
     call: CallHandle,
     export: &'static str,
@@ -108,7 +108,7 @@ impl Invocation {
                 call.clock().pause();
                 Ok(Self {
                     store,
-                    instance,
+                    instance: Live::new(instance),
                     plugin,
                     call,
                     export,
@@ -145,9 +145,9 @@ impl Invocation {
 
     /// Asks the plugin to describe itself.
     pub(crate) async fn describe(mut self) -> Result<innkeeper_model::manifest::RawManifest, CallError> {
-        let (plugin, instance) = (Arc::clone(&self.plugin), self.instance);
+        let (plugin, instance) = (Arc::clone(&self.plugin), &self.instance);
         self.call.clock().resume(None);
-        bounded(&self.call, plugin.exports.describe(&mut self.store, &instance)).await
+        bounded(&self.call, plugin.exports.describe(&mut self.store, instance)).await
     }
 
     /// Calls a hook and keeps the instance for the next one. The whole call's budget goes on, but not its clocks between hooks;
@@ -160,10 +160,9 @@ impl Invocation {
         // What holds if this future is dropped.
         self.retired = Some(Outcome::Cancelled);
         self.call.clock().resume(Some(Duration::from_millis(self.call.limits().hook)));
-        let (plugin, instance) = (Arc::clone(&self.plugin), self.instance);
-        let store = &mut self.store;
+        let (plugin, instance, store) = (&self.plugin, &self.instance, &mut self.store);
         let result = bounded(&self.call, async move {
-            store.run_concurrent(async |accessor| plugin.exports.ask(accessor, &instance, ask).await).await?
+            store.run_concurrent(async |accessor| plugin.exports.ask(accessor, instance, ask).await).await?
         })
         .await;
         self.call.clock().pause();
@@ -204,13 +203,13 @@ impl Invocation {
         self.call.clock().resume(None);
         let progress = Progress { call: self.call.clone(), fuel: self.fuel, deliver, delivered: None };
         let progress = std::sync::Mutex::new(progress);
-        let (plugin, instance, said) = (Arc::clone(&self.plugin), self.instance, self.said.clone());
+        let (plugin, instance, said) = (&self.plugin, &self.instance, self.said.clone());
         let ended = {
             let (store, progress) = (&mut self.store, &progress);
             bounded(&self.call, async move {
                 store
                     .run_concurrent(async |accessor| {
-                        serve(accessor, &plugin, &instance, ask, said, progress).await
+                        serve(accessor, plugin, instance, ask, said, progress).await
                     })
                     .await?
             })
@@ -268,7 +267,7 @@ impl Progress {
 async fn serve(
     accessor: &Accessor<State>,
     plugin: &LoadedPlugin,
-    instance: &Instance,
+    instance: &Live,
     ask: Option<Ask>,
     said: Outcome,
     progress: &std::sync::Mutex<Progress>,

@@ -4,6 +4,7 @@
 //! Which plugin runs when is decided above; what a guest can call is written below.
 
 mod admission;
+mod answers;
 mod cache;
 pub mod compile;
 mod engine;

@@ -78,6 +78,11 @@ fn reads(criterion: &mut Criterion) {
         let id = innkeeper.principal.user().unwrap().to_string();
         let pool = innkeeper.store.pool().clone();
         group.bench_function("bare", |bencher| bencher.iter(|| runtime.block_on(select(&pool, &id))));
+        let (users, person) = (innkeeper.store.users(), innkeeper.principal.user().unwrap().clone());
+        let own = innkeeper_model::authority::Authority::Own(person.clone());
+        group.bench_function("store", |bencher| {
+            bencher.iter(|| runtime.block_on(users.get(&own, &person)).unwrap().unwrap());
+        });
         let mut live = runtime.block_on(innkeeper.live());
         for name in ["noop", "read-user"] {
             group.bench_function(BenchmarkId::new("innkeeper", name), |bencher| {
@@ -174,7 +179,7 @@ fn two_threads() {
 fn waiting() {
     const CALLS: usize = 1_000;
     let runtime = one_thread();
-    let engine = EngineOptions { instances: 1_200, ..EngineOptions::default() };
+    let engine = EngineOptions { instances: 1_400, ..EngineOptions::default() };
     let plugin = runtime.block_on(Plugin::new("ask-user", engine, Backend::Sqlite)).unwrap();
     let ask = || Ask::Tool { name: "confirm".into(), arguments: json!({"question": "?"}).to_string() };
     let local = tokio::task::LocalSet::new();
