@@ -37,7 +37,8 @@ pub trait Filter: Plugin {
         Ok(chunks)
     }
 
-    /// After the turn, on the messages as they will be stored.
+    /// After the turn, on the conversation as the model got it and the answer as the person saw it. Only texts can be changed.
+    /// In a chat that is stored here a changed answer is stored; what the person typed stays as it was.
     ///
     /// # Errors
     /// An error is recorded and changes nothing.

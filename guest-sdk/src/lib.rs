@@ -91,9 +91,13 @@ pub mod __private {
         Describe, WithActions, WithFilter, WithJobs, WithTools, WithoutActions, WithoutFilter, WithoutJobs,
         WithoutTools, authors, present, schema,
     };
-    pub use crate::tool::{arguments, unknown};
+    pub use crate::tool::{Argument, Arguments, unknown};
 }
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct ReadmeOfTheWorkspace;

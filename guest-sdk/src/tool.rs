@@ -1,5 +1,6 @@
 //! Tools that a model calls: the trait that `#[tools]` implements, and what a tool may return.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -126,8 +127,34 @@ macro_rules! json_output {
 
 json_output!(bool, f32, f64, i8, i16, i32, i64, isize, u8, u16, u32, u64, usize, serde_json::Value);
 
-/// Reads a tool's arguments.
-pub fn arguments<T: DeserializeOwned>(tool: &str, json: &str) -> Result<T, PluginError> {
+/// What a tool may take as an argument: anything that can be read from JSON and has a JSON Schema.
+#[diagnostic::on_unimplemented(
+    message = "a tool cannot take `{Self}` as an argument",
+    label = "no JSON value",
+    note = "take text, a number, a `bool`, `Option`, `Vec`, or a type with `#[derive(Deserialize, JsonSchema)]`, both of which the SDK hands on as `serde` and `schemars`"
+)]
+pub trait Argument: DeserializeOwned + JsonSchema {}
+
+#[diagnostic::do_not_recommend]
+impl<T: DeserializeOwned + JsonSchema> Argument for T {}
+
+/// How a tool's arguments are described and read.
+#[derive(Debug)]
+pub struct Arguments<T> {
+    /// Their JSON Schema.
+    pub schema: fn() -> String,
+    /// Reads them for the tool of a name.
+    pub read: fn(&str, &str) -> Result<T, PluginError>,
+}
+
+impl<T: DeserializeOwned + JsonSchema> Arguments<T> {
+    #[expect(clippy::new_without_default, reason = "only generated code calls it")]
+    pub fn new() -> Self {
+        Self { schema: crate::plugin::schema::<T>, read: arguments }
+    }
+}
+
+fn arguments<T: DeserializeOwned>(tool: &str, json: &str) -> Result<T, PluginError> {
     serde_json::from_str(json).map_err(|error| PluginError::Failed(format!("arguments of `{tool}`: {error}")))
 }
 

@@ -1,7 +1,7 @@
 //! `cargo xtask bench`: measures Innkeeper beside the bare thing, and shows the ratios.
 //!
-//! The measurements are the benches of this package: those by criterion leave their estimates below the target
-//! directory, the others a file of their own (see [`results`]). This file runs them and writes what came out.
+//! Each crate has its own benches: those by criterion leave their estimates in [`results::criterion_folder`],
+//! the others a file of their own in [`results::folder`]. This file runs them and writes what came out.
 
 mod machine;
 mod results;
@@ -12,6 +12,7 @@ use std::time::SystemTime;
 use anyhow::{Context as _, Result, bail};
 
 use self::results::Results;
+use crate::databases::Databases;
 use crate::progress::Progress;
 use crate::{guests, workspace};
 
@@ -26,28 +27,33 @@ pub(crate) struct Arguments {
     #[arg(long)]
     write: bool,
 
-    /// Only the bench of this name, such as `calls`.
-    #[arg(long)]
+    /// Only the bench of this name: `calls` or `served`.
+    #[arg(long, conflicts_with = "write")]
     bench: Option<String>,
 
-    /// More arguments for the benches.
-    #[arg(last = true)]
-    criterion: Vec<String>,
+    /// Only questions whose names contain this.
+    #[arg(conflicts_with = "write")]
+    question: Option<String>,
 }
 
 /// Runs the benches, prints the table, and writes it as JSON below the target directory.
 #[expect(clippy::print_stdout, reason = "the table is this task's result")]
 pub(crate) fn run(arguments: &Arguments, progress: &Progress) -> Result<()> {
     guests::run(&guests::Arguments::default(), progress)?;
-    let begun = SystemTime::now();
+    fs::create_dir_all(results::folder())
+        .with_context(|| format!("cannot create `{}`", results::folder().display()))?;
     let mut command = workspace::cargo();
-    command.args(["bench", "--package", "xtask"]);
-    match &arguments.bench {
-        Some(bench) => command.args(["--bench", bench]),
-        None => command.arg("--benches"),
-    };
-    command.arg("--").args(&arguments.criterion).env(results::FOLDER_VARIABLE, results::folder());
+    command.args(["bench", "--workspace"]);
+    // The pattern leaves out what `--benches` would build besides: every crate's unit tests.
+    command.args(["--bench", arguments.bench.as_deref().unwrap_or("*")]);
+    let databases = Databases::start(false, progress)?;
+    databases.export(&mut command);
+    let begun = SystemTime::now();
+    command.arg("--").args(&arguments.question);
+    command.env(results::FOLDER_VARIABLE, results::folder());
+    command.env(results::CRITERION_VARIABLE, results::criterion_folder());
     workspace::run(&mut command)?;
+    databases.warn(progress);
 
     let results = Results::since(begun)?;
     if results.is_empty() {

@@ -8,7 +8,7 @@ use std::time::Instant;
 use anyhow::{Context as _, Result, bail};
 
 use crate::progress::{Progress, elapsed};
-use crate::{docs, test, tidy, workspace};
+use crate::{demo, docs, test, tidy, workspace};
 
 /// Arguments of `cargo xtask ci`.
 #[derive(clap::Args)]
@@ -32,6 +32,7 @@ pub(crate) fn run(arguments: &Arguments, progress: &Progress) -> Result<()> {
         ("deny", Box::new(dependencies)),
         ("generated files clean", Box::new(|| docs::run(&docs::Arguments { check: true }, progress))),
         ("test", Box::new(move || test::run(&tests, progress))),
+        ("demo --once", Box::new(|| demo::run(&demo::Arguments::after_tests(), progress))),
     ];
     let begun = Instant::now();
     for (name, body) in steps {

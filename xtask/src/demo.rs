@@ -29,15 +29,28 @@ pub(crate) struct Arguments {
     /// The port to listen on; without it, a free one.
     #[arg(long, default_value_t = 0)]
     port: u16,
+
+    /// Use the server and the samples that are built already.
+    #[arg(long)]
+    no_build: bool,
+}
+
+impl Arguments {
+    /// For a check right after the tests, which have built the same server.
+    pub(crate) fn after_tests() -> Self {
+        Self { once: true, data_dir: None, port: 0, no_build: true }
+    }
 }
 
 /// Builds, starts, installs, shows, and serves on.
 pub(crate) fn run(arguments: &Arguments, progress: &Progress) -> Result<()> {
     let data_dir = data_dir(arguments.data_dir.as_deref())?;
-    progress.note("building the sample plugins");
-    guests::run(&guests::Arguments::default(), progress)?;
-    progress.note("building the server");
-    workspace::run(workspace::cargo().args(["build", "--package", "innkeeper-cli"]))?;
+    if !arguments.no_build {
+        progress.note("building the sample plugins");
+        guests::run(&guests::Arguments::default(), progress)?;
+        progress.note("building the server");
+        workspace::run(workspace::cargo().args(["build", "--package", "innkeeper-cli"]))?;
+    }
 
     let innkeeper = Innkeeper::new(&data_dir);
     let mut server = progress.step("starting the server", || Server::start(&innkeeper, arguments.port))?;

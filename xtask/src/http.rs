@@ -40,6 +40,11 @@ impl Client {
         self.send("GET", path, None)?.json(path)
     }
 
+    /// The answer to a GET as it is.
+    pub(crate) fn get_text(&self, path: &str) -> Result<String> {
+        self.send("GET", path, None)?.text(path)
+    }
+
     /// The answer to a POST of JSON as JSON.
     pub(crate) fn post(&self, path: &str, body: &Value) -> Result<Value> {
         self.send("POST", path, Some(body))?.json(path)
@@ -119,10 +124,15 @@ impl Answer {
         bail!("{path} answered {}: {text}", self.status)
     }
 
-    fn json(self, path: &str) -> Result<Value> {
+    fn text(self, path: &str) -> Result<String> {
         let mut answer = self.successful(path)?;
         let mut text = String::new();
         answer.body.read_to_string(&mut text).with_context(|| format!("cannot read the answer of {path}"))?;
+        Ok(text)
+    }
+
+    fn json(self, path: &str) -> Result<Value> {
+        let text = self.text(path)?;
         if text.is_empty() {
             return Ok(Value::Null);
         }

@@ -12,6 +12,7 @@ mod docs;
 mod guests;
 mod http;
 mod progress;
+mod skips;
 mod test;
 mod tidy;
 mod wasm_toolchain;

@@ -6,6 +6,7 @@ use anyhow::Result;
 
 use crate::databases::Databases;
 use crate::progress::Progress;
+use crate::skips::Skips;
 use crate::{guests, workspace};
 
 /// Arguments of `cargo xtask test`.
@@ -36,6 +37,7 @@ pub(crate) fn run(arguments: &Arguments, progress: &Progress) -> Result<()> {
     // Building before the servers start keeps a compile error from costing their start.
     workspace::run(runner().args(["--no-run"]).args(&arguments.runner))?;
     let databases = Databases::start(arguments.require_databases, progress)?;
+    let skips = Skips::new()?;
 
     // A filter is for the tests of the workspace; without one, the examples and the guests' own tests are part of
     // "every test" and come first, so that the summary of the most is the last thing to be read.
@@ -53,8 +55,10 @@ pub(crate) fn run(arguments: &Arguments, progress: &Progress) -> Result<()> {
     let mut tests = runner();
     tests.args(&arguments.runner);
     databases.export(&mut tests);
+    skips.export(&mut tests);
     let outcome = workspace::run(&mut tests);
     databases.warn(progress);
+    skips.warn(progress)?;
     outcome
 }
 

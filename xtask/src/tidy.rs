@@ -4,6 +4,7 @@
 
 mod crates;
 mod migrations;
+mod permissions;
 mod sources;
 
 use std::fmt;
@@ -62,6 +63,9 @@ pub(crate) fn run(arguments: &Arguments, progress: &Progress) -> Result<()> {
             continue;
         };
         violations.extend(sources::check(file, &text));
+        if file == permissions::FILE {
+            violations.extend(permissions::check(&text));
+        }
     }
     violations.extend(migrations::check(root, &files)?);
     violations.sort();

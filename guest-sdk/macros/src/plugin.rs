@@ -1,7 +1,7 @@
 //! `#[derive(Plugin)]`: the manifest's fixed part and the plugin's one instance.
 
 use proc_macro2::TokenStream as Tokens;
-use quote::quote;
+use quote::{quote, quote_spanned};
 use syn::parse::{Parse, ParseStream};
 use syn::punctuated::Punctuated;
 use syn::spanned::Spanned;
@@ -234,12 +234,16 @@ fn instance(input: &DeriveInput) -> syn::Result<Tokens> {
     let plugin = &input.ident;
     match &input.data {
         Data::Struct(data) if matches!(data.fields, Fields::Unit) => Ok(quote!(&Self)),
-        Data::Struct(_) => Ok(quote! {
-            ::std::thread_local! {
-                static INSTANCE: &'static #plugin = ::std::boxed::Box::leak(::std::boxed::Box::default());
-            }
-            INSTANCE.with(|instance| *instance)
-        }),
+        Data::Struct(_) => {
+            // Spanned, so that a struct without `Default` is what the compiler points at.
+            let begin = quote_spanned!(plugin.span()=> <#plugin as ::core::default::Default>::default());
+            Ok(quote! {
+                ::std::thread_local! {
+                    static INSTANCE: &'static #plugin = ::std::boxed::Box::leak(::std::boxed::Box::new(#begin));
+                }
+                INSTANCE.with(|instance| *instance)
+            })
+        }
         _ => Err(syn::Error::new(plugin.span(), "a plugin is a struct")),
     }
 }

@@ -34,12 +34,18 @@ pub(crate) fn expand(mut block: ItemImpl) -> syn::Result<Tokens> {
         let (name, description) = (&tool.name, &tool.docs.description);
         let arguments = format_ident!("Arguments{}", structs.len());
         let reads = read_only.contains_key(&tool.ident.to_string());
-        structs.push(arguments_struct(tool, &arguments));
+        let function = format_ident!("arguments{}", structs.len());
+        structs.push(arguments_struct(tool, &arguments, &function));
+        let types = tool.roles.iter().filter_map(|role| match role {
+            Role::Other { ty, .. } => Some(ty),
+            Role::Invocation { .. } => None,
+        });
+        let arguments = quote!(#function::<#(#types),*>());
         descriptions.push(quote! {
             ::innkeeper_sdk::__private::ToolDescription {
                 name: ::std::string::String::from(#name),
                 description: ::std::string::String::from(#description),
-                parameters: ::innkeeper_sdk::__private::schema::<#arguments>(),
+                parameters: (#arguments.schema)(),
                 read_only: #reads,
             }
         });
@@ -101,23 +107,33 @@ fn check_docs(tool: &Method) -> syn::Result<()> {
     }
 }
 
-fn arguments_struct(tool: &Method, ident: &syn::Ident) -> Tokens {
-    let fields = tool.roles.iter().filter_map(|role| match role {
-        Role::Other { name, ty, attributes } => {
-            let doc = tool.docs.arguments.get(&name.to_string()).map(|said| quote!(#[doc = #said]));
-            Some(quote!(#doc #(#attributes)* #name: #ty))
-        }
-        Role::Invocation { .. } => None,
-    });
+/// The arguments as a struct that is generic over their types, and a function that says how to describe and read them. Its bounds are the only
+/// place where a type that does not fit is refused, which the compiler then says once, and where the type stands.
+fn arguments_struct(tool: &Method, ident: &syn::Ident, function: &syn::Ident) -> Tokens {
+    let mut parameters = Vec::new();
+    let mut fields = Vec::new();
+    for role in &tool.roles {
+        let Role::Other { name, attributes, .. } = role else { continue };
+        let parameter = format_ident!("Argument{}", parameters.len());
+        let doc = tool.docs.arguments.get(&name.to_string()).map(|said| quote!(#[doc = #said]));
+        fields.push(quote!(#doc #(#attributes)* #name: #parameter));
+        parameters.push(parameter);
+    }
     quote! {
         #[derive(::innkeeper_sdk::serde::Deserialize, ::innkeeper_sdk::schemars::JsonSchema)]
         #[serde(crate = "::innkeeper_sdk::serde")]
         #[schemars(crate = "::innkeeper_sdk::schemars")]
-        struct #ident { #(#fields),* }
+        struct #ident<#(#parameters),*> { #(#fields),* }
+
+        fn #function<#(#parameters: ::innkeeper_sdk::__private::Argument),*>()
+            -> ::innkeeper_sdk::__private::Arguments<#ident<#(#parameters),*>>
+        {
+            ::innkeeper_sdk::__private::Arguments::new()
+        }
     }
 }
 
-fn arm(tool: &Method, ident: &syn::Ident) -> Tokens {
+fn arm(tool: &Method, arguments: &Tokens) -> Tokens {
     let name = &tool.name;
     let passed: Vec<Tokens> = tool
         .roles
@@ -132,7 +148,7 @@ fn arm(tool: &Method, ident: &syn::Ident) -> Tokens {
     let output = quote_spanned!(tool.output=> ::innkeeper_sdk::ToolOutput::output(output));
     quote! {
         #name => {
-            let arguments: #ident = ::innkeeper_sdk::__private::arguments(#name, arguments)?;
+            let arguments = (#arguments.read)(#name, arguments)?;
             let _ = &arguments;
             let output = #invoke;
             #output

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use clap::error::ErrorKind;
 use clap::{Parser, Subcommand, ValueEnum};
 use innkeeper_model::permission::Scope;
 use innkeeper_model::plugin::OnFailure;
@@ -29,6 +30,19 @@ pub(crate) struct Args {
 
     #[command(subcommand)]
     pub(crate) command: Command,
+}
+
+/// What is wrong with a command line, without the decoration for people.
+pub(crate) fn problem(error: &clap::Error) -> String {
+    let missing = [ErrorKind::MissingSubcommand, ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand];
+    if missing.contains(&error.kind()) {
+        return "a command is missing; `--help` lists them".to_owned();
+    }
+    let text = error.render().to_string();
+    let text = text.strip_prefix("error: ").unwrap_or(&text);
+    let text = text.split("\n\nUsage:").next().unwrap_or_default();
+    let text = text.split("\n\nFor more information").next().unwrap_or_default();
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 #[derive(Debug, Subcommand)]
@@ -69,7 +83,7 @@ pub(crate) struct Serve {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Plugin {
-    /// Install a component, or a new revision of a plugin
+    /// Install a component
     Install {
         /// The component, a .wasm file
         file: PathBuf,
@@ -77,6 +91,10 @@ pub(crate) enum Plugin {
         /// Grant what the plugin asks for, but for permissions that act on people
         #[arg(long)]
         grant_requested: bool,
+
+        /// Make it the next revision of the plugin that has its id; what was granted and is still asked for stays
+        #[arg(long)]
+        replace: bool,
 
         /// Grant a permission; may be given several times
         #[arg(long, value_name = "PERMISSION")]

@@ -8,13 +8,14 @@ mod layers;
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use innkeeper_dispatch::ProviderConfig;
 use innkeeper_model::limits::Limits;
 
-pub(crate) use self::error::SettingError;
+use self::error::Place;
+pub(crate) use self::error::{Placed, SettingError};
 use self::layers::Layers;
 use crate::args::{Args, Command};
 
@@ -30,11 +31,11 @@ pub(crate) enum LogFormat {
 /// All settings.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
-    pub(crate) data_dir: PathBuf,
+    pub(crate) data_dir: Placed<PathBuf>,
     pub(crate) listen: SocketAddr,
     pub(crate) allowed_origins: Vec<String>,
     pub(crate) drain_deadline: Duration,
-    pub(crate) database_url: String,
+    pub(crate) database_url: Placed<String>,
     pub(crate) database_connections: u32,
     pub(crate) limits: Limits,
     pub(crate) ceilings: Limits,
@@ -57,26 +58,30 @@ impl Settings {
         let home = environment::default_data_dir(&environment);
         let mut outer = Layers::default();
         environment::add(&mut outer, environment)?;
-        add_flags(&mut outer, args);
+        add_flags(&mut outer, args)?;
 
         // The file may be in the data directory, and the data directory may be in the file.
         let mut layers = Layers::default();
+        let named_by =
+            args.config.as_ref().map_or_else(|| outer.place("config"), |_| Place::Flag("--config"));
         let named = match &args.config {
             Some(path) => Some(path.clone()),
             None => outer.path("config")?,
         };
         if let Some(path) = &named {
-            file::add(&mut layers, path)?;
+            file::add(&mut layers, path, named_by)?;
         }
         layers.over(outer);
+        let place = layers.place("data_dir");
         let data_dir = match layers.path("data_dir")? {
             Some(path) => path,
             None => home.ok_or_else(SettingError::no_data_dir)?,
         };
-        let inside = data_dir.join("innkeeper.toml");
+        let data_dir = Placed::new("data_dir", place, data_dir);
+        let inside = data_dir.value.join("innkeeper.toml");
         if named.is_none() && inside.exists() {
             let mut base = Layers::default();
-            file::add(&mut base, &inside)?;
+            file::add(&mut base, &inside, Place::Default)?;
             base.refuse(
                 "data_dir",
                 "is in the data directory's own file; name the directory by `--data-dir`",
@@ -87,17 +92,14 @@ impl Settings {
         Self::of(layers, data_dir)
     }
 
-    fn of(mut from: Layers, data_dir: PathBuf) -> Result<Self, SettingError> {
-        let ceilings = from.limits("ceilings", Limits::ceilings(), &Limits::ceilings())?;
+    fn of(mut from: Layers, data_dir: Placed<PathBuf>) -> Result<Self, SettingError> {
+        let ceilings = from.limits("ceilings", Limits::default_ceilings(), &Limits::ceilings())?;
         let defaults = capped(Limits::default(), &ceilings);
         let settings = Self {
             listen: from.address("listen", "127.0.0.1:8080")?,
             allowed_origins: from.origins("allowed_origins")?,
             drain_deadline: from.seconds("drain_deadline", 30, 24 * 3600)?,
-            database_url: match from.text("database.url")? {
-                Some(url) => url,
-                None => sqlite_url(&data_dir.join("innkeeper.db"))?,
-            },
+            database_url: database_url(&mut from, &data_dir)?,
             database_connections: u32_of(from.number("database.max_connections", 8, 1, 1_000)?),
             limits: from.limits("limits", defaults, &ceilings)?,
             ceilings,
@@ -109,7 +111,7 @@ impl Settings {
             ask_timeout: from.seconds("events.ask_timeout", 120, 24 * 3600)?,
             providers: from.providers()?,
             log_format: from.one_of("log.format", &[("text", LogFormat::Text), ("json", LogFormat::Json)])?,
-            log_filter: from.text("log.filter")?,
+            log_filter: from.log_filter("log.filter")?,
             receipts_days: from.number("receipts.keep_days", 30, 1, 36_500)?,
             receipts_rows: from.number("receipts.keep_rows", 1_000_000, 1, u64::MAX >> 1)?,
             data_dir,
@@ -119,15 +121,19 @@ impl Settings {
     }
 }
 
-fn add_flags(layers: &mut Layers, args: &Args) {
-    let path = args.data_dir.as_ref().map(|path| path.to_string_lossy().into_owned());
-    layers.flag("data_dir", "--data-dir", path);
+fn add_flags(layers: &mut Layers, args: &Args) -> Result<(), SettingError> {
+    let text = |path: &PathBuf| {
+        let place = Place::Flag("--data-dir");
+        path.to_str().map(str::to_owned).ok_or_else(|| SettingError::not_text("data_dir", &place, path))
+    };
+    layers.flag("data_dir", "--data-dir", args.data_dir.as_ref().map(text).transpose()?);
     layers.flag("database.url", "--database-url", args.database_url.clone());
     if let Command::Serve(serve) = &args.command {
         layers.flag("listen", "--listen", serve.listen.clone());
         layers.flag("drain_deadline", "--drain-deadline", serve.drain_deadline.clone());
         layers.flag("log.format", "--log-format", serve.log_format.clone());
     }
+    Ok(())
 }
 
 /// Defaults that an operator's ceilings leave.
@@ -144,10 +150,22 @@ fn u32_of(number: u64) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
 }
 
+/// The database, which is an SQLite file in the data directory where nobody names another.
+fn database_url(from: &mut Layers, data_dir: &Placed<PathBuf>) -> Result<Placed<String>, SettingError> {
+    let place = from.place("database.url");
+    let url = match from.text("database.url")? {
+        Some(url) => url,
+        None => sqlite_url(data_dir)?,
+    };
+    Ok(Placed::new("database.url", place, url))
+}
+
 /// The URL of an SQLite file. A path that is not text cannot be one.
-fn sqlite_url(path: &Path) -> Result<String, SettingError> {
-    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    let text = path.to_str().ok_or_else(|| SettingError::not_text("data_dir", &path))?;
-    let escaped = text.replace('%', "%25").replace('?', "%3F").replace('#', "%23");
+fn sqlite_url(data_dir: &Placed<PathBuf>) -> Result<String, SettingError> {
+    let path = data_dir.value.join("innkeeper.db");
+    let path = std::path::absolute(&path).unwrap_or(path);
+    let unfit = || data_dir.wrong(format!("the path `{}` is not UTF-8; choose another", path.display()));
+    let escaped = path.to_str().ok_or_else(unfit)?;
+    let escaped = escaped.replace('%', "%25").replace('?', "%3F").replace('#', "%23");
     Ok(format!("sqlite:///{escaped}"))
 }

@@ -2,18 +2,25 @@
 
 use std::fs;
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 
+use crate::config::Placed;
+
 /// Makes the directory, or looks whether it can be used.
-pub(crate) fn prepare(path: &Path) -> anyhow::Result<()> {
+pub(crate) fn prepare(data_dir: &Placed<PathBuf>) -> anyhow::Result<()> {
+    let path = &data_dir.value;
     let shown = path.display();
     match fs::metadata(path) {
         Ok(metadata) if !metadata.is_dir() => {
-            bail!("data directory `{shown}` is a file; name a directory by `--data-dir`")
+            return Err(data_dir.wrong(format!("`{shown}` is a file; name a directory")).into());
         }
         Ok(metadata) => keep_private(path, &metadata)?,
+        Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
+            let problem = format!("a folder on the way to `{shown}` is a file; name another directory");
+            return Err(data_dir.wrong(problem).into());
+        }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             make(path).with_context(|| {
                 format!("data directory `{shown}` cannot be made; name another by `--data-dir`")
@@ -41,7 +48,11 @@ fn make(path: &Path) -> io::Result<()> {
     if let Some(parent) = path.parent() {
         fs::create_dir_all(parent)?;
     }
-    fs::DirBuilder::new().mode(0o700).create(path)
+    match fs::DirBuilder::new().mode(0o700).create(path) {
+        // Another program that starts at the same time was faster, and made it in the same way.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
+        made => made,
+    }
 }
 
 #[cfg(not(unix))]

@@ -14,9 +14,12 @@ pub(crate) async fn open(settings: &Settings, create: bool) -> anyhow::Result<Po
     let options = Options {
         max_connections: settings.database_connections,
         create,
-        ..Options::new(settings.database_url.clone())
+        ..Options::new(settings.database_url.value.clone())
     };
-    connect(&options).await.with_context(|| named(settings))
+    match connect(&options).await {
+        Err(StoreError::Url(problem)) => Err(settings.database_url.wrong(problem).into()),
+        connected => connected.with_context(|| named(settings)),
+    }
 }
 
 /// A store whose schema is up to date.
@@ -31,7 +34,7 @@ pub(crate) async fn store(settings: &Settings) -> anyhow::Result<Store> {
         tracing::info!(migration = step.label(), "migrated the database");
     }
     migrate::ensure_supported(&pool).await.with_context(|| named(settings))?;
-    let path = settings.data_dir.join("files");
+    let path = settings.data_dir.value.join("files");
     let files =
         LocalFiles::new(&path).with_context(|| format!("files cannot be kept in `{}`", path.display()))?;
     let store = Store::new(pool, Clock::System, Arc::new(files));
@@ -41,10 +44,10 @@ pub(crate) async fn store(settings: &Settings) -> anyhow::Result<Store> {
 }
 
 fn named(settings: &Settings) -> String {
-    format!("cannot use the database `{}`", redact(&settings.database_url))
+    format!("cannot use the database `{}`", redact(&settings.database_url.value))
 }
 
-/// Whether an error says that there is nothing of that name.
+/// Whether an error says that the name is taken.
 pub(crate) fn is_conflict(error: &StoreError) -> bool {
     matches!(error, StoreError::Conflict(_))
 }

@@ -9,8 +9,8 @@ use crate::config::{LogFormat, Settings};
 /// Starts the log. Commands that do one thing say in their output what they did, so their log is short.
 pub(crate) fn start(settings: &Settings, serves: bool) -> anyhow::Result<()> {
     let filter = settings.log_filter.as_deref().unwrap_or(if serves { "info" } else { "warn" });
-    let filter = EnvFilter::try_new(filter)
-        .map_err(|error| anyhow!("setting `log.filter`: `{filter}` cannot be read: {error}"))?;
+    // One that was set has been read before, with its place at hand.
+    let filter = EnvFilter::try_new(filter)?;
     let builder = fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let started = match settings.log_format {
         LogFormat::Json => builder.json().flatten_event(true).try_init(),

@@ -30,7 +30,10 @@ const FAILURE: u8 = 1;
 const USAGE: u8 = 2;
 
 fn main() -> ExitCode {
-    let args = Args::parse();
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => return refuse(&error),
+    };
     if matches!(args.command, Command::CompileWorker) {
         return compile_worker::run();
     }
@@ -42,6 +45,19 @@ fn main() -> ExitCode {
             ExitCode::from(if error.is::<SettingError>() { USAGE } else { FAILURE })
         }
     }
+}
+
+/// Help, which was asked for, or what is wrong with the command line.
+fn refuse(error: &clap::Error) -> ExitCode {
+    // Nothing could be read, so the one word that says how to answer is looked for by itself.
+    let mut words = std::env::args_os().skip(1).take_while(|word| *word != "--");
+    if !error.use_stderr() || !words.any(|word| word == "--json") {
+        // Whoever closed the stream wants no more of it.
+        let _ = error.print();
+    } else {
+        Output::new(true).error(&anyhow::anyhow!(args::problem(error)));
+    }
+    ExitCode::from(if error.use_stderr() { USAGE } else { 0 })
 }
 
 fn run(args: Args, output: &Output) -> anyhow::Result<()> {

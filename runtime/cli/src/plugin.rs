@@ -8,6 +8,7 @@ mod valves;
 
 use anyhow::anyhow;
 use innkeeper_model::{Permission, PluginId};
+use innkeeper_registry::InstallOptions;
 
 use crate::args::Plugin;
 use crate::config::Settings;
@@ -37,8 +38,9 @@ async fn one(
     guests: tokio::runtime::Handle,
 ) -> anyhow::Result<()> {
     match command {
-        Plugin::Install { file, grant_requested, grant } => {
-            install::run(stack, &file, grant_requested, &grant, settings.component_max, output).await
+        Plugin::Install { file, grant_requested, replace, grant } => {
+            let options = InstallOptions { grant_requested, replace };
+            install::run(stack, &file, options, &grant, settings.component_max, output).await
         }
         Plugin::List => show::list(stack, output),
         Plugin::Show { plugin } => show::one(stack, &id(&plugin)?, output),

@@ -1,6 +1,7 @@
 //! `innkeeper serve`: starts the server, and stops it by signals.
 
 use std::io;
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use innkeeper_server::{Server, ServerOptions, ServerState, Stop};
@@ -11,6 +12,9 @@ use crate::config::Settings;
 use crate::data_dir;
 use crate::output::Output;
 use crate::stack::{Runtimes, Stack};
+
+/// How long closing the connections to the database may take.
+const CLOSE: Duration = Duration::from_secs(2);
 
 /// Runs until a signal.
 pub(crate) fn run(settings: &Settings, output: &Output) -> anyhow::Result<()> {
@@ -42,8 +46,12 @@ async fn serve(settings: &Settings, output: &Output, guests: tokio::runtime::Han
         );
     }
     output.say(&json!({ "listening": address.to_string() }), || format!("listening on http://{address}"))?;
-    server.serve(listener, stop).await;
-    stack.store.pool().close().await;
+    server.serve(listener, stop.clone()).await;
+    // A statement that the database does not answer keeps its connection from being closed.
+    tokio::select! {
+        _ = tokio::time::timeout(CLOSE, stack.store.pool().close()) => {}
+        () = stop.now.cancelled() => {}
+    }
     tracing::info!("stopped");
     Ok(())
 }
@@ -68,8 +76,8 @@ fn server_options(settings: &Settings) -> ServerOptions {
         drain_deadline: settings.drain_deadline,
         connections: fits(settings.connections),
         allowed_origins: settings.allowed_origins.clone(),
-        data_dir: Some(settings.data_dir.clone()),
-        receipts_age: std::time::Duration::from_secs(settings.receipts_days.saturating_mul(24 * 3600)),
+        data_dir: Some(settings.data_dir.value.clone()),
+        receipts_age: Duration::from_secs(settings.receipts_days.saturating_mul(24 * 3600)),
         receipts_rows: settings.receipts_rows,
         ..ServerOptions::default()
     }

@@ -15,6 +15,8 @@ use crate::database;
 
 /// How long a person who has left may take to come back to a question.
 const RECONNECT_GRACE: Duration = Duration::from_secs(10);
+/// How long a client may read nothing of its answer.
+const STALL_TIMEOUT: Duration = Duration::from_secs(60);
 /// Instances for a command that runs one tool.
 const FEW_INSTANCES: u32 = 64;
 
@@ -88,6 +90,7 @@ impl Stack {
             keep_instances: true,
             ask_timeout: settings.ask_timeout,
             reconnect_grace: RECONNECT_GRACE,
+            stall_timeout: STALL_TIMEOUT,
         };
         Dispatch::new(options).context("model providers cannot be set up")
     }
@@ -99,7 +102,7 @@ fn sandbox_options(settings: &Settings, serves: bool) -> anyhow::Result<SandboxO
     let instances = if serves { settings.instances } else { settings.instances.min(FEW_INSTANCES) };
     Ok(SandboxOptions {
         engine: EngineOptions { instances, ..engine },
-        cache: Some(settings.data_dir.join("cache")),
+        cache: Some(settings.data_dir.value.join("cache")),
         compiler: Compiler::Program { path: program, arguments: vec!["compile-worker".to_owned()] },
         compile_timeout: settings.compile_timeout,
         component_max: usize::try_from(settings.component_max).unwrap_or(usize::MAX),

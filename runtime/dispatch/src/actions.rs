@@ -26,8 +26,6 @@ pub struct ActionTurn {
     pub messages: Option<Vec<StoredMessage>>,
     /// The message that the action is for; the last one where there is none.
     pub message: Option<MessageId>,
-    /// The client's connection for events.
-    pub session: Option<String>,
     /// BCP 47 tag.
     pub locale: Option<String>,
     /// Size of the request's body.
@@ -49,7 +47,7 @@ impl Dispatch {
     /// Runs an action. Changes of messages that it returns are stored, in chats that are stored here. Dropping the future ends the call.
     pub async fn run_action(&self, turn: ActionTurn) -> Result<ActionOutcome, DispatchError> {
         self.admit_turn(&turn.principal)?;
-        self.check_chat(&turn.principal, turn.chat.as_ref(), false).await?;
+        self.check_chat(&turn.principal, turn.chat.as_ref(), turn.message.as_ref(), false).await?;
         let plugin = self.registry().resolve(&turn.plugin)?;
         if !plugin.manifest.actions.iter().any(|known| known.id == turn.action) {
             let action = crate::error::shown(&turn.action);
@@ -82,32 +80,30 @@ impl Dispatch {
         let (answer, call) =
             self.run(new, move |scope| one_call(scope, plugin, ask, turn.body_bytes)).await?;
         let Answer::Action(result) = answer else { return Err(DispatchError::Internal) };
-        if let (Some(result), Some(chat), false) = (&result, &turn.chat, from_client) {
-            self.store_changes(&authority, chat, &messages, result).await?;
+        if let (Some(result), Some(chat), false) = (&result, turn.chat, from_client) {
+            let (store, changes) = (self.store().clone(), changes(&messages, result));
+            // All or none, and not half-way where the client leaves. What somebody changed since the action was given it is theirs.
+            self.to_its_end(async move {
+                store.chat_messages().update_all(&authority, &chat, &changes).await?;
+                Ok(())
+            })
+            .await?;
         }
         Ok(ActionOutcome { result, call, turn: id })
     }
+}
 
-    /// Stores new text for messages that the action was given; it cannot name others.
-    async fn store_changes(
-        &self,
-        authority: &Authority,
-        chat: &ChatId,
-        given: &[StoredMessage],
-        result: &ActionResult,
-    ) -> Result<(), DispatchError> {
-        for change in &result.messages {
-            let Some(before) = given.iter().find(|message| message.id == change.message) else { continue };
-            if before.content == change.content {
-                continue;
-            }
-            let update = MessageUpdate {
-                content: Some(change.content.clone()),
-                original_content: Some(before.content.clone()),
-                ..MessageUpdate::default()
-            };
-            self.store().chat_messages().set(authority, chat, &change.message, &update).await?;
-        }
-        Ok(())
-    }
+/// New texts for messages that the action was given, with the version that each had; it cannot name others. Its last word on each counts.
+fn changes(given: &[StoredMessage], result: &ActionResult) -> Vec<(MessageId, String, MessageUpdate)> {
+    let change = |before: &StoredMessage| {
+        let change = result.messages.iter().rfind(|change| change.message == before.id)?;
+        let update = MessageUpdate {
+            content: Some(change.content.clone()),
+            original_content: Some(before.content.clone()),
+            ..MessageUpdate::default()
+        };
+        let changes = change.content != before.content;
+        changes.then(|| (before.id.clone(), before.version.clone(), update))
+    };
+    given.iter().filter_map(change).collect()
 }

@@ -16,6 +16,7 @@ use tokio_util::sync::DropGuard;
 
 use crate::error::DispatchError;
 use crate::models::Target;
+use crate::provider::Relayed;
 use crate::scope::{Scope, answered, outcome_error};
 
 /// An answer on its way.
@@ -35,8 +36,21 @@ enum Source {
     },
     Provider {
         id: String,
-        chunks: mpsc::Receiver<Result<Chunk, DispatchError>>,
+        answer: Relayed,
     },
+}
+
+/// Why a model did not begin to answer.
+pub(crate) struct Unanswered {
+    pub(crate) error: DispatchError,
+    /// What fuel that took; none where code of a plugin has run and nobody knows.
+    pub(crate) fuel: Option<u64>,
+}
+
+impl<E: Into<DispatchError>> From<E> for Unanswered {
+    fn from(error: E) -> Self {
+        Self { error: error.into(), fuel: Some(0) }
+    }
 }
 
 /// Asks a model. Returns once it has begun to answer.
@@ -47,14 +61,14 @@ pub(crate) async fn ask(
     caller: Option<(&CallHandle, Budget)>,
     permit: Option<Permit>,
     body_bytes: u64,
-) -> Result<Answering, DispatchError> {
+) -> Result<Answering, Unanswered> {
     match target {
         Target::Provider { provider, model } => {
             let mut request = request;
             request.model.clone_from(model);
             restore_blobs(&mut request, &|id| scope.turn.blobs.get(id))?;
-            let chunks = provider.chat(&scope.dispatch, request, scope.turn.cancel.clone()).await?;
-            let source = Source::Provider { id: provider.id().to_owned(), chunks };
+            let answer = provider.chat(&scope.dispatch, request).await?;
+            let source = Source::Provider { id: provider.id().to_owned(), answer };
             Ok(Answering { source, ready: Default::default(), ended: false })
         }
         Target::Pipe { plugin, model } => {
@@ -64,14 +78,18 @@ pub(crate) async fn ask(
             let budget = caller.map_or(budget, |(_, left)| budget.within(left));
             let permit = permit.ok_or(DispatchError::Internal)?;
             let parent = caller.map(|(caller, _)| caller);
-            let started = scope.start(plugin, parent, budget, permit, Ask::Run(request)).await?;
+            let started = scope.start(plugin, parent, budget, permit, Ask::Run(request)).await;
+            let started = started.map_err(|error| Unanswered { error, fuel: None })?;
             let call = started.call.clone();
-            let (answer, cut, _) = answered(plugin, started).await.map_err(|(error, _)| error)?;
+            let answered = answered(plugin, started).await;
+            let (answer, cut, fuel) =
+                answered.map_err(|(error, fuel)| Unanswered { error, fuel: Some(fuel) })?;
+            let unusable = |error| Unanswered { error, fuel: Some(fuel) };
             let (ready, chunks) = match answer {
                 Answer::Reply(Reply::Text(text)) => (vec![Chunk::Text(text), stop()], None),
-                Answer::Reply(Reply::Json(text)) => (pieces(plugin, &text)?, None),
+                Answer::Reply(Reply::Json(text)) => (pieces(plugin, &text).map_err(unusable)?, None),
                 Answer::Reply(Reply::Chunks(chunks)) => (Vec::new(), Some(chunks)),
-                _ => return Err(DispatchError::Internal),
+                _ => return Err(unusable(DispatchError::Internal)),
             };
             let source = Source::Pipe { plugin: Arc::clone(plugin), call, chunks, cut: Some(cut) };
             Ok(Answering { source, ready: ready.into(), ended: false })
@@ -132,7 +150,7 @@ impl Answering {
         match &mut self.source {
             Source::Pipe { chunks: Some(chunks), .. } => Ok(chunks.recv().await),
             Source::Pipe { chunks: None, .. } => Ok(None),
-            Source::Provider { chunks, .. } => chunks.recv().await.transpose(),
+            Source::Provider { answer, .. } => answer.chunks.recv().await.transpose(),
         }
     }
 

@@ -1,12 +1,13 @@
 //! A chat turn: inlet filters → request filters → model → stream filters on each piece → outlet filters → stored, if this chat is ours.
 
+mod stored;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use innkeeper_host::turn::TurnContext;
-use innkeeper_model::authority::Authority;
-use innkeeper_model::chat_message::{MessageUpdate, NewMessage, StoredMessage};
-use innkeeper_model::chat_request::{ChatRequest, Content, ContentPart, Message};
+use innkeeper_model::chat_message::StoredMessage;
+use innkeeper_model::chat_request::ChatRequest;
 use innkeeper_model::chunk::{Chunk, Collector};
 use innkeeper_model::event::WireEvent;
 use innkeeper_model::{ChatId, MessageId, Principal};
@@ -16,6 +17,7 @@ use serde_json::json;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use self::stored::{answer_message, stored_messages};
 use crate::answer::ask;
 use crate::dispatch::{Dispatch, NewTurn, cut_short};
 use crate::error::DispatchError;
@@ -35,8 +37,6 @@ pub struct ChatTurn {
     pub chat: Option<ChatId>,
     /// The message that the answer is for.
     pub message: Option<MessageId>,
-    /// The client's connection for events.
-    pub session: Option<String>,
     /// Id of the turn, where the client has one.
     pub turn_id: Option<String>,
     /// BCP 47 tag.
@@ -98,27 +98,42 @@ impl Dispatch {
     pub async fn chat(&self, turn: ChatTurn) -> Result<TurnHandle, DispatchError> {
         self.admit_turn(&turn.principal)?;
         check_turn_id(turn.turn_id.as_deref())?;
-        self.check_chat(&turn.principal, turn.chat.as_ref(), turn.store_turn).await?;
+        // The message of a turn that is stored is yet to be made.
+        let message = turn.message.as_ref().filter(|_| !turn.store_turn);
+        self.check_chat(&turn.principal, turn.chat.as_ref(), message, turn.store_turn).await?;
         let target = self.target(&turn.request.model).await?;
-        let model = turn.request.model.clone();
-        let filters = self.registry().snapshot().filters_for(&model, &turn.filter_ids)?;
-        let stored = if turn.store_turn { Some(self.begin_stored(&turn).await?) } else { None };
+        let filters = self.registry().snapshot().filters_for(&turn.request.model, &turn.filter_ids)?;
+        if !turn.store_turn {
+            return Ok(self.begin(turn, target, filters, None));
+        }
+        let dispatch = self.clone();
+        // Also where the client leaves meanwhile: a message that waits for its answer needs somebody who says that none will come.
+        self.to_its_end(async move {
+            let kept = dispatch.begin_stored(&turn).await?;
+            Ok(dispatch.begin(turn, target, filters, Some(kept)))
+        })
+        .await
+    }
 
+    fn begin(
+        &self,
+        turn: ChatTurn,
+        target: Target,
+        filters: Vec<Arc<Plugin>>,
+        kept: Option<Arc<Kept>>,
+    ) -> TurnHandle {
+        let model = turn.request.model.clone();
         let id = turn.turn_id.clone().unwrap_or_else(|| uuid::Uuid::now_v7().to_string());
         let (sender, frames) = mpsc::channel(FRAMES);
-        let kept = stored.as_ref().map(|stored| Arc::clone(&stored.kept));
         let new = NewTurn {
             id: id.clone(),
             principal: turn.principal.clone(),
             chat: turn.chat.clone(),
-            message: stored
-                .as_ref()
-                .map(|stored| stored.kept.message.clone())
-                .or_else(|| turn.message.clone()),
+            message: kept.as_ref().map(|kept| kept.message.clone()).or_else(|| turn.message.clone()),
             locale: turn.locale.clone(),
             context: context(&turn, &model),
             frames: Some(sender.clone()),
-            kept,
+            kept: kept.clone(),
             toggles: turn.filter_ids.clone(),
         };
         let created = self.store().clock().seconds();
@@ -130,61 +145,18 @@ impl Dispatch {
                 target,
                 filters,
                 sender: &sender,
-                stored,
+                kept,
                 collected: Collector::default(),
+                failed: None,
             };
             let error = work.run(turn.request, turn.body_bytes).await.err();
             let end = TurnEnd { error, receipts: scope.calls() };
             // Nobody listens where the client has gone.
-            let _ = sender.send(Frame::End(end)).await;
+            let stall = scope.dispatch.stall_timeout();
+            let _ = hand_over(&sender, Frame::End(end), stall, &scope.turn.cancel).await;
         });
-        Ok(TurnHandle { id, created, model, frames, _client: guard })
+        TurnHandle { id, created, model, frames, _client: guard }
     }
-
-    /// Makes the messages of a stored turn: the person's, if it is not there yet, and the answer's, still empty.
-    async fn begin_stored(&self, turn: &ChatTurn) -> Result<Stored, DispatchError> {
-        let (Some(chat), Some(user)) = (&turn.chat, turn.principal.user()) else {
-            return Err(DispatchError::Body("`store` needs the id of a chat of yours".to_owned()));
-        };
-        let authority = Authority::Own(user.clone());
-        let messages = self.store().chat_messages();
-        let last = turn.request.messages.last().filter(|message| message.role == "user");
-        let branch = messages.branch(&authority, chat, None).await?;
-        let parent = match last {
-            Some(last) => {
-                let text = text_of(last);
-                let there = branch.last().filter(|stored| stored.role == "user" && stored.content == text);
-                match there {
-                    Some(stored) => Some(stored.id.clone()),
-                    None => {
-                        let new = NewMessage {
-                            role: "user".to_owned(),
-                            content: text,
-                            done: true,
-                            ..NewMessage::default()
-                        };
-                        Some(messages.append(&authority, chat, new).await?.id)
-                    }
-                }
-            }
-            None => None,
-        };
-        let answer = NewMessage {
-            id: turn.message.clone(),
-            role: "assistant".to_owned(),
-            parent,
-            model: Some(turn.request.model.clone().into()),
-            ..NewMessage::default()
-        };
-        let answer = messages.append(&authority, chat, answer).await?;
-        let kept = Kept::new(self.store().clone(), authority, chat.clone(), answer.id);
-        Ok(Stored { kept: Arc::new(kept) })
-    }
-}
-
-/// A turn whose messages are stored here.
-struct Stored {
-    kept: Arc<Kept>,
 }
 
 struct Work<'a> {
@@ -192,14 +164,16 @@ struct Work<'a> {
     target: Target,
     filters: Vec<Arc<Plugin>>,
     sender: &'a mpsc::Sender<Frame>,
-    stored: Option<Stored>,
+    /// The message of the answer, where the turn is stored.
+    kept: Option<Arc<Kept>>,
     collected: Collector,
+    /// Why the answer ended early, in the words of whoever ended it.
+    failed: Option<String>,
 }
 
 impl Work<'_> {
     async fn run(mut self, request: ChatRequest, body_bytes: u64) -> Result<(), DispatchError> {
-        let kept = self.stored.as_ref().map(|stored| Arc::clone(&stored.kept));
-        let scope = self.scope;
+        let (kept, scope) = (self.kept.clone(), self.scope);
         let over = CancellationToken::new();
         let turn = async {
             let result = tokio::select! {
@@ -222,7 +196,7 @@ impl Work<'_> {
         if let Some(kept) = &kept {
             kept.flush().await;
             if let Err(error) = &result {
-                self.store_failure(kept, error).await;
+                kept.fail(error).await;
             }
             // What plugins show from here on belongs after the text.
             kept.end().await;
@@ -244,13 +218,18 @@ impl Work<'_> {
         body_bytes: u64,
     ) -> Result<(), DispatchError> {
         let scope = self.scope;
+        let asked_for = request.model.clone();
         let request = chain.inlet(scope, request).await?;
         let request = chain.request(scope, request).await?;
-        let target = self.retarget(&request).await?;
+        let target = self.retarget(&asked_for, &request).await?;
+        if request.model != asked_for {
+            self.check_guards(chain, &request.model)?;
+        }
         let pipe = self.repermit(&target, pipe).await?;
         chain.release(scope);
         let messages = if chain.filters_messages() { stored_messages(scope, &request) } else { Vec::new() };
-        let mut answering = ask(scope, &target, request, None, pipe, body_bytes).await?;
+        let answering = ask(scope, &target, request, None, pipe, body_bytes).await;
+        let mut answering = answering.map_err(|unanswered| unanswered.error)?;
         while let Some(chunk) = answering.next().await? {
             let chunks =
                 if chain.filters_pieces() { chain.stream(scope, vec![chunk]).await? } else { vec![chunk] };
@@ -261,6 +240,9 @@ impl Work<'_> {
                     chunk => self.send(chunk).await?,
                 }
             }
+        }
+        if let Some(failed) = self.failed.take() {
+            return Err(DispatchError::AnswerFailed(crate::error::shown(&failed)));
         }
         self.outlet(chain, messages).await
     }
@@ -283,15 +265,25 @@ impl Work<'_> {
     }
 
     /// A filter may have chosen another model.
-    async fn retarget(&self, request: &ChatRequest) -> Result<Target, DispatchError> {
-        let same = match &self.target {
-            Target::Provider { model, .. } => *model == request.model,
-            Target::Pipe { plugin, model } => {
-                let rest = request.model.strip_prefix(plugin.id.as_str());
-                rest.is_some_and(|rest| rest.strip_prefix('.').unwrap_or(rest) == model)
-            }
-        };
-        if same { Ok(self.target.clone()) } else { self.scope.dispatch.target(&request.model).await }
+    async fn retarget(&self, asked_for: &str, request: &ChatRequest) -> Result<Target, DispatchError> {
+        if request.model == asked_for {
+            return Ok(self.target.clone());
+        }
+        self.scope.dispatch.target(&request.model).await
+    }
+
+    /// Refuses a model that a filter chose where a guard of it has not seen the request.
+    fn check_guards(&self, chain: &Chain, model: &str) -> Result<(), DispatchError> {
+        let snapshot = self.scope.dispatch.registry().snapshot();
+        let guards = snapshot.guards_for(model, &self.scope.toggles)?;
+        match guards.into_iter().find(|guard| !chain.holds(&guard.id)) {
+            None => Ok(()),
+            Some(guard) => Err(DispatchError::NotAllowed(format!(
+                "a filter chose the model `{}`, which the filter `{}` guards and which has to be asked for by its name",
+                crate::error::shown(model),
+                guard.id
+            ))),
+        }
     }
 
     /// The pipe's slot; where a filter chose another pipe, one from the reserve.
@@ -316,86 +308,68 @@ impl Work<'_> {
     async fn send(&mut self, chunk: Chunk) -> Result<(), DispatchError> {
         // What cannot be collected was refused when it came from the guest.
         let _ = self.collected.add(&chunk);
-        if let Some(stored) = &self.stored {
-            stored.kept.shown_so_far(self.collected.text(0));
+        if let Chunk::Failed(message) = &chunk {
+            self.failed = Some(message.clone());
         }
-        self.sender.send(Frame::Chunk(chunk)).await.map_err(|_| DispatchError::Cancelled)
+        if let Some(kept) = &self.kept {
+            kept.shown_so_far(self.collected.text(0));
+        }
+        let stall = self.scope.dispatch.stall_timeout();
+        hand_over(self.sender, Frame::Chunk(chunk), stall, &self.scope.turn.cancel).await
     }
 
-    async fn outlet(
-        &mut self,
-        chain: &mut Chain,
-        mut messages: Vec<StoredMessage>,
-    ) -> Result<(), DispatchError> {
+    async fn outlet(&mut self, chain: &mut Chain, messages: Vec<StoredMessage>) -> Result<(), DispatchError> {
         let text = self.text();
-        let mut shown = text.clone();
-        if chain.filters_messages() {
-            chain.readmit(self.scope).await?;
-            messages.push(self.answer_message(&text));
-            let before = messages.clone();
-            let after = chain.outlet(self.scope, messages).await;
-            let changed: Vec<_> =
-                before.iter().zip(&after).filter(|(before, after)| before.content != after.content).collect();
-            if let Some(answer) = after.last() {
-                shown.clone_from(&answer.content);
-            }
-            if !changed.is_empty() {
-                let messages: Vec<_> = changed
-                    .iter()
-                    .map(|(_, after)| json!({ "id": after.id, "content": after.content }))
-                    .collect();
-                // For clients that show the stored text; whoever reads only the answer has had the filtered pieces.
-                drop(
-                    self.scope
-                        .turn
-                        .events
-                        .emit(WireEvent::new("chat:outlet", json!({ "messages": messages })))
-                        .await,
-                );
-            }
+        let shown =
+            if chain.filters_messages() { self.filtered(chain, messages, &text).await } else { text.clone() };
+        match &self.kept {
+            Some(kept) => kept.complete(text, shown, self.collected.usage().cloned()).await,
+            None => Ok(()),
         }
-        let Some(stored) = &self.stored else { return Ok(()) };
-        let kept = &stored.kept;
-        kept.flush().await;
-        let change = MessageUpdate {
-            original_content: (shown != text).then_some(text),
-            content: Some(shown),
-            done: Some(true),
-            usage: self.collected.usage().cloned(),
-            ..MessageUpdate::default()
-        };
-        kept.store.chat_messages().set(&kept.authority, &kept.chat, &kept.message, &change).await?;
-        Ok(())
+    }
+
+    /// The answer's text after the outlet filters.
+    async fn filtered(&self, chain: &mut Chain, mut before: Vec<StoredMessage>, text: &str) -> String {
+        if let Err(error) = chain.readmit(self.scope).await {
+            // The person has had the answer already.
+            tracing::warn!(turn = self.scope.turn.id, %error, "outlet filters are passed over");
+            return text.to_owned();
+        }
+        before.push(answer_message(self.scope, text, self.collected.usage().cloned()));
+        let after = chain.outlet(self.scope, before.clone()).await;
+        let changed = before.iter().zip(&after).filter(|(before, after)| before.content != after.content);
+        let changed: Vec<_> =
+            changed.map(|(_, after)| json!({ "id": after.id, "content": after.content })).collect();
+        if !changed.is_empty() {
+            // For clients that show the stored text; whoever reads only the answer has had the filtered pieces.
+            let event = WireEvent::new("chat:outlet", json!({ "messages": changed }));
+            drop(self.scope.turn.events.emit(event).await);
+        }
+        after.last().map_or_else(|| text.to_owned(), |answer| answer.content.clone())
     }
 
     /// What the person sees: the answer's text, and in stored chats what events added to it.
     fn text(&self) -> String {
-        match &self.stored {
-            Some(stored) => stored.kept.text(),
+        match &self.kept {
+            Some(kept) => kept.text(),
             None => self.collected.text(0).to_owned(),
         }
     }
+}
 
-    fn answer_message(&self, text: &str) -> StoredMessage {
-        let turn = &self.scope.turn;
-        let id = turn.message.clone().unwrap_or_else(|| format!("{}-answer", turn.id).into());
-        let mut message = plain(&self.scope.turn, id, "assistant", text.to_owned());
-        message.usage = self.collected.usage().cloned();
-        message
-    }
-
-    async fn store_failure(&self, kept: &Kept, error: &DispatchError) {
-        let text = self.text();
-        let change = MessageUpdate {
-            content: (!text.is_empty()).then_some(text),
-            done: Some(true),
-            error: Some(json!({ "content": error.to_string() }).to_string()),
-            ..MessageUpdate::default()
-        };
-        if let Err(error) =
-            kept.store.chat_messages().set(&kept.authority, &kept.chat, &kept.message, &change).await
-        {
-            tracing::warn!(%error, "the failure of a turn could not be stored");
+/// Hands a piece to the client. One that reads nothing for so long counts as gone: others wait for what its turn holds.
+pub(crate) async fn hand_over(
+    frames: &mpsc::Sender<Frame>,
+    frame: Frame,
+    stall: Duration,
+    cancel: &CancellationToken,
+) -> Result<(), DispatchError> {
+    match tokio::time::timeout(stall, frames.send(frame)).await {
+        Ok(sent) => sent.map_err(|_| DispatchError::Cancelled),
+        Err(_) => {
+            tracing::info!(seconds = stall.as_secs(), "a client does not read its answer; its turn ends");
+            cancel.cancel();
+            Err(DispatchError::Cancelled)
         }
     }
 }
@@ -447,50 +421,4 @@ fn task_of(metadata: &str) -> Option<(String, Option<String>)> {
     let name = innkeeper_model::json::string(metadata.get("task")?)?;
     let body = metadata.get("task_body").filter(|body| *body != "null");
     Some((name.into_owned(), body.map(str::to_owned)))
-}
-
-/// The conversation as outlet filters see it.
-fn stored_messages(scope: &Scope, request: &ChatRequest) -> Vec<StoredMessage> {
-    let message = |(index, message): (usize, &Message)| {
-        let id = MessageId::from(format!("{}-{index}", scope.turn.id));
-        plain(&scope.turn, id, &message.role, text_of(message))
-    };
-    request.messages.iter().enumerate().map(message).collect()
-}
-
-fn plain(turn: &innkeeper_host::Turn, id: MessageId, role: &str, content: String) -> StoredMessage {
-    StoredMessage {
-        id,
-        chat: turn.chat.clone().unwrap_or_else(|| ChatId::from("temporary:")),
-        user: turn.principal.user().cloned(),
-        role: role.to_owned(),
-        parent: None,
-        content,
-        model: None,
-        done: true,
-        usage: None,
-        files: None,
-        sources: None,
-        embeds: None,
-        status_history: None,
-        error: None,
-        created_at: 0,
-        updated_at: 0,
-        version: String::new(),
-        extra: None,
-    }
-}
-
-/// The text of a message; parts of other kinds are left out.
-fn text_of(message: &Message) -> String {
-    match &message.content {
-        Some(Content::Text(text)) => text.clone(),
-        Some(Content::Parts(parts)) => {
-            let text = |part: &ContentPart| {
-                if let ContentPart::Text { text, .. } = part { Some(text.clone()) } else { None }
-            };
-            parts.iter().filter_map(text).collect::<Vec<_>>().join("\n")
-        }
-        Some(Content::Other(_)) | None => String::new(),
-    }
 }

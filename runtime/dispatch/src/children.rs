@@ -14,7 +14,7 @@ use innkeeper_model::{Error, PluginId};
 use innkeeper_sandbox::{Answer, Ask, Budget};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::answer::{Answering, ask};
+use crate::answer::{Answering, Unanswered, ask};
 use crate::error::DispatchError;
 use crate::filters::Chain;
 use crate::models::{ModelKind, Target};
@@ -100,16 +100,17 @@ async fn call_tool(
         let permit = scope.dispatch.sandbox().admit_child(&found.id, scope.user(), &found.limits);
         let permit = permit.map_err(|error| DispatchError::call(&found.id, error).for_guest())?;
         let budget = Budget::new(&found.limits, arguments.len() as u64).within(left);
-        let ask = Ask::Tool { name, arguments };
-        let started = scope
-            .start(&found, Some(caller), budget, permit, ask)
-            .await
-            .map_err(|error| error.for_guest())?;
-        Ok((found, started))
+        Ok((found, permit, budget))
     };
-    let (found, started) = match begun.await {
+    let (found, permit, budget) = match begun.await {
         Ok(begun) => begun,
         Err(error) => return (Err(error), 0),
+    };
+    let started = match scope.start(&found, Some(caller), budget, permit, Ask::Tool { name, arguments }).await
+    {
+        Ok(started) => started,
+        // Code of it has run, and nobody says how much.
+        Err(error) => return (Err(error.for_guest()), fuel),
     };
     match answered(&found, started).await {
         Ok((Answer::Tool(result), cut, fuel)) => {
@@ -127,13 +128,15 @@ struct Watched {
     guards: Chain,
 }
 
+/// Fails with the fuel that counts as used: all of it where code of a plugin has run and nobody says how much that took.
 async fn watched(
     scope: &Arc<Scope>,
     caller: &CallHandle,
     fuel: u64,
     request: ChatRequest,
-) -> Result<Watched, Error> {
-    let left = budget(caller, fuel)?;
+) -> Result<Watched, (Error, u64)> {
+    let left = budget(caller, fuel).map_err(|error| (error, 0))?;
+    let mut guarded = 0;
     let begun = async {
         crate::request::check(scope, &request)?;
         let target = scope.dispatch.target(&request.model).await?;
@@ -145,6 +148,10 @@ async fn watched(
             let permit = permit.map_err(|error| DispatchError::call(&guard.id, error))?;
             admitted.push((guard, permit));
         }
+        if !admitted.is_empty() {
+            // Until they have let the request through and say what that took.
+            guarded = fuel;
+        }
         let mut guards = Chain::new(scope, admitted, 0, Some((caller, left)));
         let request = guards.inlet(scope, request).await?;
         let request = guards.request(scope, request).await?;
@@ -155,13 +162,23 @@ async fn watched(
             }
             Target::Provider { .. } => None,
         };
+        guarded = guards.fuel_used();
         let answering = ask(scope, &target, request, Some((caller, left)), permit, 0).await?;
-        Ok::<_, DispatchError>(Watched { answering, guards })
+        Ok::<_, Unanswered>(Watched { answering, guards })
     };
-    begun.await.map_err(|error| error.for_guest())
+    let begun = begun.await;
+    begun.map_err(|Unanswered { error, fuel: used }| {
+        (error.for_guest(), guarded.saturating_add(used.unwrap_or(fuel)))
+    })
 }
 
 impl Watched {
+    /// What fuel the answer and its guards took. An answer that has not ended is cut.
+    async fn fuel(self) -> u64 {
+        let guards = self.guards.fuel_used();
+        self.answering.fuel().await.saturating_add(guards)
+    }
+
     /// The next pieces; events go where the turn's events go.
     async fn next(&mut self, scope: &Arc<Scope>) -> Result<Option<Vec<Chunk>>, DispatchError> {
         let Some(chunk) = self.answering.next().await? else { return Ok(None) };
@@ -180,7 +197,7 @@ async fn complete(
     let model = request.model.clone();
     let mut watched = match watched(scope, caller, fuel, request).await {
         Ok(watched) => watched,
-        Err(error) => return (Err(error), 0),
+        Err((error, used)) => return (Err(error), used),
     };
     let mut collected = Collector::default();
     let result = loop {
@@ -210,7 +227,7 @@ async fn complete(
             Err(error) => break Err(error.for_guest()),
         }
     };
-    (result, watched.answering.fuel().await)
+    (result, watched.fuel().await)
 }
 
 async fn stream(
@@ -228,7 +245,8 @@ async fn stream(
     };
     let mut watched = match begun {
         Ok(watched) => watched,
-        Err(error) => {
+        Err((error, used)) => {
+            spent.report(used);
             let _ = reply.send(Err(error));
             return;
         }
@@ -258,7 +276,7 @@ async fn stream(
         }
     }
     // Before the guest sees the end of the stream, which is when it gets back what was left.
-    spent.report(watched.answering.fuel().await);
+    spent.report(watched.fuel().await);
     drop(sender);
 }
 

@@ -44,6 +44,8 @@ pub struct DispatchOptions {
     pub ask_timeout: Duration,
     /// How long a question waits for a person who has left to come back.
     pub reconnect_grace: Duration,
+    /// How long a client may read nothing of its answer.
+    pub stall_timeout: Duration,
 }
 
 /// How long a cancelled turn's work has to notice.
@@ -65,6 +67,7 @@ struct Inner {
     io: Handle,
     keep_instances: bool,
     patience: Patience,
+    stall_timeout: Duration,
     draining: AtomicBool,
     people: People,
     stop: CancellationToken,
@@ -103,6 +106,7 @@ impl Dispatch {
             io: Handle::current(),
             keep_instances: options.keep_instances,
             patience: Patience { answer: options.ask_timeout, reconnect: options.reconnect_grace },
+            stall_timeout: options.stall_timeout,
             draining: AtomicBool::new(false),
             people,
             stop,
@@ -171,6 +175,10 @@ impl Dispatch {
         &self.0.io
     }
 
+    pub(crate) fn stall_timeout(&self) -> Duration {
+        self.0.stall_timeout
+    }
+
     pub(crate) fn keeps_instances(&self) -> bool {
         self.0.keep_instances
     }
@@ -186,11 +194,13 @@ impl Dispatch {
         Ok(())
     }
 
-    /// Whether the principal may name a chat. Ids come from strangers; a chat of somebody else's looks like one that is not there.
+    /// Whether the principal may name a chat, and a message that is to be in it. Ids come from strangers; a chat of somebody else's looks
+    /// like one that is not there.
     pub(crate) async fn check_chat(
         &self,
         principal: &Principal,
         chat: Option<&ChatId>,
+        message: Option<&MessageId>,
         writes: bool,
     ) -> Result<(), DispatchError> {
         let (Some(chat), Some(user)) = (chat, principal.user()) else {
@@ -211,7 +221,27 @@ impl Dispatch {
         } else {
             chats.may_see(&authority, chat).await?
         };
-        if may { Ok(()) } else { Err(refused()) }
+        if !may {
+            return Err(refused());
+        }
+        if let Some(message) = message
+            && self.store().chat_messages().get(&authority, chat, message).await?.is_none()
+        {
+            return Err(DispatchError::NotAllowed("there is no such message in the chat".to_owned()));
+        }
+        Ok(())
+    }
+
+    /// Runs something to its end, also where whoever waits for it goes away in the middle.
+    pub(crate) async fn to_its_end<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, DispatchError>> + Send + 'static,
+    ) -> Result<T, DispatchError> {
+        let ended = self.0.turns.spawn_on(work, &self.0.io).await;
+        ended.unwrap_or_else(|error| {
+            tracing::error!(%error, "a task of a turn ended without an answer");
+            Err(DispatchError::Internal)
+        })
     }
 
     /// Runs a turn's work in a task of its own. `client` ends it as long as the work goes on.
@@ -231,6 +261,7 @@ impl Dispatch {
             patience: self.0.patience,
             cancel: cancel.clone(),
             frames: new.frames,
+            stall: self.0.stall_timeout,
             kept: new.kept,
         };
         let turn = Turn {

@@ -12,7 +12,7 @@ pub enum DispatchError {
     /// No such model, or it is not to be had at present.
     #[error("model `{0}` does not exist; GET /v1/models lists those that do")]
     UnknownModel(String),
-    /// No such plugin, or it cannot run.
+    /// No such plugin, or one that is turned off.
     #[error("{0}")]
     UnknownPlugin(String),
     /// The plugin has no such tool.
@@ -31,12 +31,24 @@ pub enum DispatchError {
         /// Which action was asked for.
         action: String,
     },
+    /// A plugin that cannot run at present, and cannot be passed over.
+    #[error("{0}; try again, or ask an admin")]
+    NotReady(String),
+    /// The person's settings of a plugin no longer fit it.
+    #[error("your settings have to be saved again before you can use it: {0}")]
+    Valves(String),
     /// The arguments do not fit the tool's schema.
     #[error("{0}")]
     InvalidArguments(String),
     /// The request's body.
     #[error("{0}")]
     Body(String),
+    /// An id is taken, or somebody else changed the same thing meanwhile.
+    #[error("{0}")]
+    Conflict(String),
+    /// More than may be stored or read at once.
+    #[error("{0}")]
+    TooLarge(String),
     /// The principal may not.
     #[error("{0}")]
     NotAllowed(String),
@@ -48,6 +60,9 @@ pub enum DispatchError {
         /// In its words, escaped and cut.
         message: String,
     },
+    /// The model, or a filter on its way, ended the answer with a failure.
+    #[error("{0}")]
+    AnswerFailed(String),
     /// A plugin failed.
     #[error("plugin `{plugin}` failed: {message}")]
     PluginFailed {
@@ -120,10 +135,15 @@ impl DispatchError {
             Self::UnknownPlugin(_) => "plugin_not_found",
             Self::UnknownTool { .. } => "tool_not_found",
             Self::UnknownAction { .. } => "action_not_found",
+            Self::NotReady(_) => "plugin_not_ready",
+            Self::Valves(_) => "invalid_valves",
             Self::InvalidArguments(_) => "invalid_arguments",
             Self::Body(_) => "invalid_request",
+            Self::Conflict(_) => "conflict",
+            Self::TooLarge(_) => "too_large",
             Self::NotAllowed(_) => "not_allowed",
             Self::Rejected { .. } => "rejected",
+            Self::AnswerFailed(_) => "answer_failed",
             Self::PluginFailed { .. } => "plugin_failed",
             Self::Limit { .. } => "limit_exceeded",
             Self::Trapped { .. } => "plugin_crashed",
@@ -134,6 +154,11 @@ impl DispatchError {
             Self::Storage => "storage_unavailable",
             Self::Internal => "internal_error",
         }
+    }
+
+    /// Whether it is a plugin's own word, and not how it broke.
+    pub(crate) fn is_plugins_own(&self) -> bool {
+        matches!(self, Self::Rejected { .. } | Self::PluginFailed { .. })
     }
 
     /// What a failed call means, with the plugin's name.
@@ -169,6 +194,8 @@ impl DispatchError {
             Self::UnknownTool { .. } | Self::UnknownAction { .. } => Error::invalid("name", self.to_string()),
             Self::InvalidArguments(_) => Error::invalid("arguments", self.to_string()),
             Self::Body(_) => Error::invalid("request", self.to_string()),
+            Self::Conflict(_) => Error::new(ErrorCode::Conflict, self.to_string()),
+            Self::TooLarge(_) => Error::new(ErrorCode::QuotaExceeded, self.to_string()),
             Self::NotAllowed(_) => Error::new(ErrorCode::Denied, self.to_string()),
             Self::Rejected { message, .. } => {
                 Error::new(ErrorCode::Other("rejected".to_owned()), message.clone())
@@ -181,22 +208,38 @@ impl DispatchError {
             Self::Unavailable { retry_after_ms, .. } => {
                 Error::unavailable(self.to_string(), Some(*retry_after_ms))
             }
-            Self::Provider { .. } | Self::Storage => Error::unavailable(self.to_string(), Some(1_000)),
-            Self::PluginFailed { .. } | Self::Trapped { .. } | Self::Contract { .. } | Self::Internal => {
-                Error::new(ErrorCode::Other("failed".to_owned()), self.to_string())
+            Self::Provider { .. } | Self::Storage | Self::NotReady(_) => {
+                Error::unavailable(self.to_string(), Some(1_000))
             }
+            Self::AnswerFailed(_)
+            | Self::Valves(_)
+            | Self::PluginFailed { .. }
+            | Self::Trapped { .. }
+            | Self::Contract { .. }
+            | Self::Internal => Error::new(ErrorCode::Other("failed".to_owned()), self.to_string()),
         }
     }
 }
 
 impl From<StoreError> for DispatchError {
     fn from(error: StoreError) -> Self {
-        if error.is_transient() {
-            tracing::warn!(%error, "the database cannot serve a turn at present");
-            return Self::Storage;
+        match error {
+            StoreError::Conflict(_) => Self::Conflict(error.to_string()),
+            StoreError::Invalid(problem) => Self::Body(problem),
+            // What is not there and what the person may only read look the same.
+            StoreError::NotFound(_) => Self::NotAllowed(format!("{error}, or you may not write there")),
+            StoreError::RowLimit | StoreError::ByteLimit | StoreError::Quota(_) => {
+                Self::TooLarge(error.to_string())
+            }
+            error if error.is_transient() => {
+                tracing::warn!(%error, "the database cannot serve a turn at present");
+                Self::Storage
+            }
+            error => {
+                tracing::error!(error = &error as &dyn std::error::Error, "a turn failed in the store");
+                Self::Internal
+            }
         }
-        tracing::error!(error = &error as &dyn std::error::Error, "a turn failed in the store");
-        Self::Internal
     }
 }
 
@@ -210,6 +253,9 @@ impl From<RegistryError> for DispatchError {
     fn from(error: RegistryError) -> Self {
         match error {
             RegistryError::Store(error) => error.into(),
+            RegistryError::NotReady { .. } => Self::NotReady(error.to_string()),
+            RegistryError::Valves { .. } => Self::Valves(error.to_string()),
+            RegistryError::Internal => Self::Internal,
             error => Self::UnknownPlugin(error.to_string()),
         }
     }
@@ -219,4 +265,42 @@ impl From<RegistryError> for DispatchError {
 pub(crate) fn shown(text: &str) -> String {
     let cut: String = text.chars().take(MESSAGE_MAX).collect();
     innkeeper_host::log::escape(&cut)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test may panic")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_store_refuses_says_who_can_do_something_about_it() {
+        let check = |error: StoreError, code: &str| {
+            let text = format!("{error:?}");
+            assert_eq!(DispatchError::from(error).code(), code, "{text}");
+        };
+        check(StoreError::Conflict("the message".to_owned()), "conflict");
+        check(StoreError::Invalid("`x` is no message id".to_owned()), "invalid_request");
+        check(StoreError::NotFound("message"), "not_allowed");
+        check(StoreError::ByteLimit, "too_large");
+        check(StoreError::Quota("chat-bytes"), "too_large");
+        check(StoreError::Full, "storage_unavailable");
+        check(StoreError::ReadOnly("the file".to_owned()), "storage_unavailable");
+        check(StoreError::Timeout, "storage_unavailable");
+        check(StoreError::corrupt("document", "x"), "internal_error");
+    }
+
+    #[test]
+    fn a_plugin_that_cannot_run_yet_is_not_one_that_is_not_there() {
+        let plugin = || PluginId::parse("guard").unwrap();
+        let check = |error: RegistryError, code: &str| assert_eq!(DispatchError::from(error).code(), code);
+        check(RegistryError::NotFound(plugin()), "plugin_not_found");
+        check(RegistryError::Disabled(plugin()), "plugin_not_found");
+        check(
+            RegistryError::NotReady { plugin: plugin(), problem: "it is being loaded".to_owned() },
+            "plugin_not_ready",
+        );
+        check(RegistryError::Valves { plugin: plugin(), problems: Vec::new() }, "invalid_valves");
+        check(RegistryError::Store(StoreError::Timeout), "storage_unavailable");
+        check(RegistryError::Internal, "internal_error");
+    }
 }

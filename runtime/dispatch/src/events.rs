@@ -1,6 +1,7 @@
 //! Where a turn's events go: to the person's subscribers, into the answer's frames, and, in chats that this server stores, into the message.
 
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use futures::future::BoxFuture;
 use innkeeper_host::turn::Events;
@@ -13,7 +14,7 @@ use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::chat::Frame;
+use crate::chat::{Frame, hand_over};
 use crate::hub::{About, Hub, Patience};
 
 /// The events of one turn.
@@ -24,6 +25,8 @@ pub(crate) struct TurnEvents {
     pub(crate) patience: Patience,
     pub(crate) cancel: CancellationToken,
     pub(crate) frames: Option<mpsc::Sender<Frame>>,
+    /// How long a client may read nothing of them.
+    pub(crate) stall: Duration,
     pub(crate) kept: Option<std::sync::Arc<Kept>>,
 }
 
@@ -36,12 +39,14 @@ impl Events for TurnEvents {
             self.hub.publish(user, &self.about, event.clone());
         }
         Box::pin(async move {
-            if let Some(kept) = &self.kept {
-                kept.flush_late().await;
+            if let Some(kept) = self.kept.clone().filter(|kept| kept.has_ended()) {
+                // Background work of a plugin, which may keep its own futures from moving: not so this one, which holds a transaction.
+                let _ = tokio::spawn(async move { kept.flush().await }).await;
             }
             if let Some(frames) = &self.frames {
                 // Nobody listens where the client has gone; the turn is about to end then.
-                let _ = frames.send(Frame::Chunk(Chunk::Event(event))).await;
+                let frame = Frame::Chunk(Chunk::Event(event));
+                let _ = hand_over(frames, frame, self.stall, &self.cancel).await;
             }
             Ok(())
         })
@@ -112,12 +117,9 @@ impl Kept {
         self.flush().await;
     }
 
-    /// Writes an event of background work, which comes after the last flush of the turn.
-    async fn flush_late(&self) {
-        let ended = self.shown.lock().unwrap_or_else(PoisonError::into_inner).ended;
-        if ended {
-            self.flush().await;
-        }
+    /// Whether the last flush of the turn is over, so that each event is written when it comes.
+    fn has_ended(&self) -> bool {
+        self.shown.lock().unwrap_or_else(PoisonError::into_inner).ended
     }
 
     fn keep(&self, event: &WireEvent) {

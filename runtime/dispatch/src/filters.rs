@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use innkeeper_host::CallHandle;
 use innkeeper_host::events::admit_streamed;
-use innkeeper_model::Permission;
 use innkeeper_model::chat_message::StoredMessage;
 use innkeeper_model::chat_request::ChatRequest;
 use innkeeper_model::chunk::Chunk;
 use innkeeper_model::event::{Direction, WireEvent, check};
 use innkeeper_model::manifest::FilterDescription;
 use innkeeper_model::plugin::OnFailure;
+use innkeeper_model::{Permission, PluginId};
 use innkeeper_registry::Plugin;
 use innkeeper_sandbox::{Answer, Ask, Budget, CallError, Invocation, Permit};
 
@@ -32,6 +32,8 @@ struct Link {
     /// The call whose hook ran last.
     call: Option<CallHandle>,
     budget: Budget,
+    /// Fuel that instances before the present one have used.
+    used: u64,
     /// The call whose request it guards.
     parent: Option<CallHandle>,
     /// It broke, and the turn goes on without it.
@@ -67,11 +69,23 @@ impl Chain {
                 kept: None,
                 call: None,
                 budget,
+                used: 0,
                 parent,
                 over: false,
             })
         };
         Self { scope: Arc::clone(scope), links: filters.into_iter().filter_map(link).collect() }
+    }
+
+    /// Whether a filter is one of them.
+    pub(crate) fn holds(&self, filter: &PluginId) -> bool {
+        self.links.iter().any(|link| link.plugin.id == *filter)
+    }
+
+    /// Fuel that all of them have used so far.
+    pub(crate) fn fuel_used(&self) -> u64 {
+        let kept = |link: &Link| link.kept.as_ref().map_or(0, Invocation::fuel_used);
+        self.links.iter().map(|link| link.used.saturating_add(kept(link))).fold(0, u64::saturating_add)
     }
 
     /// Runs `inlet` hooks. A refusal ends the turn.
@@ -103,19 +117,23 @@ impl Chain {
                 break;
             }
             let before = chunks.clone();
-            match link.ask(scope, Ask::Stream(chunks)).await {
-                Ok(Answer::Chunks(after)) => chunks = link.admitted(&before, after)?,
-                Ok(_) => return Err(DispatchError::Internal),
-                // Its own word that it failed: the pieces pass as they were.
-                Err(CallError::Plugin(error)) => {
-                    tracing::warn!(plugin = %link.plugin.id, error = innkeeper_host::log::escape(&error.to_string()), "a stream filter failed on a piece");
-                    chunks = before;
+            let after = match link.ask(scope, Ask::Stream(chunks)).await {
+                Ok(Answer::Chunks(after)) => link.admitted(&before, after),
+                Ok(_) => Err(DispatchError::Internal),
+                Err(error) => Err(error),
+            };
+            chunks = match after {
+                Ok(after) => after,
+                // The pieces pass as they were.
+                Err(error) if error.is_plugins_own() => {
+                    tracing::warn!(plugin = %link.plugin.id, %error, "a stream filter failed on a piece");
+                    before
                 }
                 Err(error) => {
                     link.broke(scope, error)?;
-                    chunks = before;
+                    before
                 }
-            }
+            };
         }
         Ok(chunks)
     }
@@ -131,7 +149,6 @@ impl Chain {
                 Ok(Answer::Messages(after)) => messages = merge(messages, after),
                 Ok(_) => {}
                 Err(error) => {
-                    let error = DispatchError::call(&link.plugin.id, error);
                     tracing::warn!(plugin = %link.plugin.id, %error, "an outlet filter failed");
                 }
             }
@@ -180,25 +197,23 @@ impl Chain {
     ) -> Result<ChatRequest, DispatchError> {
         for link in self.links.iter_mut().filter(|link| link.has(hook)) {
             let before = request.clone();
-            match link.ask(scope, ask(request)).await {
-                Ok(Answer::Request(after)) => {
-                    // What a guest wrote into JSON fields must be JSON before anybody else sees it.
-                    if let Err(error) = crate::request::check(scope, &after) {
-                        link.broke(scope, CallError::Invalid(error.to_string()))?;
-                        request = before;
-                    } else {
-                        request = after;
-                    }
-                }
-                Ok(_) => return Err(DispatchError::Internal),
-                Err(CallError::Plugin(error)) => {
-                    return Err(DispatchError::call(&link.plugin.id, CallError::Plugin(error)));
-                }
+            let after = match link.ask(scope, ask(request)).await {
+                // What a guest wrote into JSON fields must be JSON before anybody else sees it.
+                Ok(Answer::Request(after)) => match crate::request::check(scope, &after) {
+                    Ok(()) => Ok(after),
+                    Err(problem) => Err(link.contract(problem.to_string())),
+                },
+                Ok(_) => Err(DispatchError::Internal),
+                Err(error) if error.is_plugins_own() => return Err(error),
+                Err(error) => Err(error),
+            };
+            request = match after {
+                Ok(after) => after,
                 Err(error) => {
                     link.broke(scope, error)?;
-                    request = before;
+                    before
                 }
-            }
+            };
         }
         Ok(request)
     }
@@ -221,20 +236,14 @@ impl Link {
     }
 
     /// Calls a hook, on the kept instance or on a fresh one.
-    async fn ask(&mut self, scope: &Arc<Scope>, ask: Ask) -> Result<Answer, CallError> {
+    async fn ask(&mut self, scope: &Arc<Scope>, ask: Ask) -> Result<Answer, DispatchError> {
         let invocation = match &mut self.kept {
             Some(kept) => kept,
             None => {
-                let permit = self.permit.clone().ok_or(CallError::Internal)?;
-                let made = scope.instantiate(&self.plugin, self.parent.as_ref(), self.budget, permit).await;
-                let made = made.map_err(|error| match error {
-                    DispatchError::Limit { limit, .. } => CallError::Limit(limit),
-                    DispatchError::Trapped { trap, .. } => CallError::Trap(trap),
-                    DispatchError::Cancelled => CallError::Cancelled,
-                    _ => CallError::Internal,
-                });
+                let permit = self.permit.clone().ok_or(DispatchError::Internal)?;
+                let made = scope.instantiate(&self.plugin, self.parent.as_ref(), self.budget, permit).await?;
                 // Kept from the start, so that it is finished and leaves a receipt where this future is dropped.
-                self.kept.insert(made?)
+                self.kept.insert(made)
             }
         };
         self.call = Some(invocation.call().clone());
@@ -243,24 +252,23 @@ impl Link {
         if !(self.keeps(scope) && usable)
             && let Some(invocation) = self.kept.take()
         {
+            self.used = self.used.saturating_add(invocation.fuel_used());
             scope.finish(invocation);
         }
         if answer.is_ok() {
             scope.dispatch.registry().report_success(&self.plugin.id);
         }
-        answer
+        answer.map_err(|error| DispatchError::call(&self.plugin.id, error))
     }
 
     /// Decides what a broken filter means: the end of the turn, or of the filter for this turn.
-    fn broke(&mut self, scope: &Scope, error: CallError) -> Result<(), DispatchError> {
-        let cancelled = error == CallError::Cancelled;
-        let error = DispatchError::call(&self.plugin.id, error);
+    fn broke(&mut self, scope: &Scope, error: DispatchError) -> Result<(), DispatchError> {
         tracing::warn!(plugin = %self.plugin.id, turn = scope.turn.id, %error, "a filter broke");
         let policy = if self.about.guard { OnFailure::Closed } else { self.plugin.settings.on_failure };
         if policy == OnFailure::Quarantine {
             scope.dispatch.registry().report_failure(&self.plugin.id);
         }
-        if policy == OnFailure::Closed || cancelled {
+        if policy == OnFailure::Closed || error == DispatchError::Cancelled {
             return Err(error);
         }
         self.over = true;
@@ -273,14 +281,12 @@ impl Link {
             .iter()
             .filter_map(|chunk| if let Chunk::Event(event) = chunk { Some(event) } else { None })
             .collect();
-        let contract = |problem: String| DispatchError::Contract {
-            plugin: self.plugin.id.clone(),
-            problem: crate::error::shown(&problem),
-        };
         let mut admitted = Vec::with_capacity(chunks.len());
         for chunk in chunks {
             let typed = match &chunk {
-                Chunk::Raw(raw) => Chunk::from_frame(raw).map_err(|error| contract(error.to_string()))?,
+                Chunk::Raw(raw) => {
+                    Chunk::from_frame(raw).map_err(|error| self.contract(error.to_string()))?
+                }
                 _ => vec![chunk],
             };
             admitted.extend(typed.into_iter().filter(|chunk| match chunk {
@@ -289,6 +295,10 @@ impl Link {
             }));
         }
         Ok(admitted)
+    }
+
+    fn contract(&self, problem: String) -> DispatchError {
+        DispatchError::call(&self.plugin.id, CallError::Invalid(problem))
     }
 
     /// An event that the filter let through has been checked for whoever sent it. One that it changed is still that one's, but no more than

@@ -2,9 +2,13 @@
 //!
 //! Subscriptions are per person. A question waits for one answer, from the person who was asked, under an id that cannot be guessed;
 //! it holds neither a database connection nor a thread. What a server has in mind here it could also hear from another: ids are global.
+//!
+//! What a person has waiting here is bounded in bytes of memory: clients may read slowly or not at all, and plugins choose what is sent.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use innkeeper_model::event::WireEvent;
@@ -13,15 +17,24 @@ use serde_json::Value;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
-/// Events that a subscriber may be behind before it is dropped.
-const BACKLOG: usize = 1_024;
+/// Bytes of memory that a subscriber may be behind before it is dropped. One event is let through whatever its size.
+const BACKLOG: usize = 8 << 20;
+/// Bytes of memory that the open questions of one person may take. Less than `BACKLOG`, so that a new subscriber gets all of them.
+const QUESTIONS: usize = 4 << 20;
+/// Subscriptions of one person.
+const SUBSCRIPTIONS: usize = 32;
+/// Bytes that an event takes besides its data.
+const OVERHEAD: usize = 512;
 
 /// Events for people, and the questions that are open.
 #[derive(Clone, Default)]
 pub struct Hub(Arc<Mutex<HashMap<UserId, Person>>>);
 
 struct Person {
+    /// Those that are up to date.
     subscribers: Vec<Subscriber>,
+    /// Subscriptions that are there, also of those who were too far behind and have not noticed yet.
+    subscriptions: usize,
     present: watch::Sender<usize>,
     sequence: u64,
     next_subscriber: u64,
@@ -30,7 +43,9 @@ struct Person {
 
 struct Subscriber {
     id: u64,
-    sender: mpsc::Sender<Delivery>,
+    sender: mpsc::UnboundedSender<Delivery>,
+    /// Bytes that are on their way to it.
+    behind: Arc<AtomicUsize>,
 }
 
 struct Question {
@@ -49,12 +64,14 @@ pub struct Delivery {
     pub message: Option<MessageId>,
     /// Which turn.
     pub turn: String,
-    /// The event.
-    pub event: WireEvent,
+    /// The event. All subscribers have the same one.
+    pub event: Arc<WireEvent>,
     /// Where it is a question: the id to answer under.
     pub ask: Option<String>,
     /// Milliseconds for which an answer counts.
     pub expires_in_ms: Option<u64>,
+    /// Bytes of memory that it takes.
+    weight: usize,
 }
 
 /// What an event is about.
@@ -76,6 +93,11 @@ pub enum AnswerError {
     Unknown,
 }
 
+/// Why there is no subscription.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("this person has {SUBSCRIPTIONS} connections for events open already; close one of them")]
+pub struct TooManySubscriptions;
+
 /// How long a question may wait.
 #[derive(Clone, Copy, Debug)]
 pub struct Patience {
@@ -87,20 +109,30 @@ pub struct Patience {
 
 impl Hub {
     /// Subscribes to a person's events, open questions first. Dropping the subscription ends it.
-    pub fn subscribe(&self, user: &UserId) -> Subscription {
-        let (sender, events) = mpsc::channel(BACKLOG);
+    ///
+    /// # Errors
+    /// Where the person has as many subscriptions as one person may have.
+    pub fn subscribe(&self, user: &UserId) -> Result<Subscription, TooManySubscriptions> {
         let mut people = self.lock();
         let person = people.entry(user.clone()).or_insert_with(Person::new);
-        for question in person.questions.values() {
-            // A new channel has room for as many questions as one person can have open.
-            let _ = sender.try_send(question.delivery.clone());
+        if person.subscriptions >= SUBSCRIPTIONS {
+            return Err(TooManySubscriptions);
         }
-        let id = person.next_subscriber;
+        let (sender, events) = mpsc::unbounded_channel();
+        let (id, behind) = (person.next_subscriber, Arc::default());
+        let subscriber = Subscriber { id, sender, behind: Arc::clone(&behind) };
+        let mut open: Vec<&Delivery> = person.questions.values().map(|question| &question.delivery).collect();
+        open.sort_by_key(|question| question.sequence);
+        // They fit, since all of them together are smaller than what a subscriber may be behind.
+        for question in open {
+            let _ = subscriber.send(question);
+        }
         person.next_subscriber += 1;
-        person.subscribers.push(Subscriber { id, sender });
+        person.subscriptions += 1;
+        person.subscribers.push(subscriber);
         person.present.send_replace(person.subscribers.len());
         drop(people);
-        Subscription { hub: self.clone(), user: user.clone(), id, events }
+        Ok(Subscription { hub: self.clone(), user: user.clone(), id, events, behind })
     }
 
     /// Sends an event to a person's subscribers. Its place in their order is fixed when this returns.
@@ -114,7 +146,8 @@ impl Hub {
 
     /// Asks a person and waits for the answer.
     ///
-    /// Errors: `unavailable` where nobody is there, or nobody came back; `timeout`; `cancelled` where `cancel` is.
+    /// Errors: `unavailable` where nobody is there, nobody came back, or too much is asked of the person already; `timeout`;
+    /// `cancelled` where `cancel` is.
     pub async fn ask(
         &self,
         user: &UserId,
@@ -164,6 +197,13 @@ impl Hub {
         };
         let id = uuid::Uuid::new_v4().simple().to_string();
         let expires = u64::try_from(patience.answer.as_millis()).unwrap_or(u64::MAX);
+        let asked: usize = person.questions.values().map(|question| question.delivery.weight).sum();
+        if asked.saturating_add(weight(&event)) > QUESTIONS {
+            return Err(Error::unavailable(
+                "the questions that wait for this person are too many or too large",
+                Some(1_000),
+            ));
+        }
         let delivery = person.delivery(about, event, Some(id.clone()), Some(expires));
         person.send(&delivery);
         person.questions.insert(id.clone(), Question { delivery, reply });
@@ -190,7 +230,14 @@ async fn gone(mut present: watch::Receiver<usize>, grace: Duration) {
 impl Person {
     fn new() -> Self {
         let (present, _) = watch::channel(0);
-        Self { subscribers: Vec::new(), present, sequence: 0, next_subscriber: 0, questions: HashMap::new() }
+        Self {
+            subscribers: Vec::new(),
+            subscriptions: 0,
+            present,
+            sequence: 0,
+            next_subscriber: 0,
+            questions: HashMap::new(),
+        }
     }
 
     fn delivery(
@@ -202,19 +249,48 @@ impl Person {
     ) -> Delivery {
         self.sequence += 1;
         let About { chat, message, turn } = about.clone();
-        Delivery { sequence: self.sequence, chat, message, turn, event, ask, expires_in_ms: expires }
+        let (weight, event) = (weight(&event), Arc::new(event));
+        Delivery { sequence: self.sequence, chat, message, turn, event, ask, expires_in_ms: expires, weight }
     }
 
     /// Sends to all subscribers; one that is too far behind is dropped, and sees its channel end.
     fn send(&mut self, delivery: &Delivery) {
-        self.subscribers.retain(|subscriber| subscriber.sender.try_send(delivery.clone()).is_ok());
+        self.subscribers.retain(|subscriber| subscriber.send(delivery));
         self.present.send_replace(self.subscribers.len());
     }
 }
 
-/// Forgets a person who has no subscribers and no open questions.
+impl Subscriber {
+    /// Sends, unless it is too far behind or gone. An event that comes alone is sent whatever its size.
+    fn send(&self, delivery: &Delivery) -> bool {
+        let behind = self.behind.load(Ordering::Relaxed);
+        if behind > 0 && behind.saturating_add(delivery.weight) > BACKLOG {
+            return false;
+        }
+        self.behind.fetch_add(delivery.weight, Ordering::Relaxed);
+        self.sender.send(delivery.clone()).is_ok()
+    }
+}
+
+/// Bytes of memory that an event takes, near enough for a bound.
+fn weight(event: &WireEvent) -> usize {
+    /// Many small values take more than their text.
+    fn of(value: &Value) -> usize {
+        let inner: usize = match value {
+            Value::Null | Value::Bool(_) | Value::Number(_) => 0,
+            Value::String(text) => text.len(),
+            Value::Array(items) => items.iter().map(of).sum(),
+            // A name, its place in the map, and its value.
+            Value::Object(fields) => fields.iter().map(|(name, value)| name.len() + 64 + of(value)).sum(),
+        };
+        size_of::<Value>() + inner
+    }
+    OVERHEAD + event.kind.len() + of(&event.data)
+}
+
+/// Forgets a person who has no subscriptions and no open questions.
 fn tidy(people: &mut HashMap<UserId, Person>, user: &UserId) {
-    if people.get(user).is_some_and(|person| person.subscribers.is_empty() && person.questions.is_empty()) {
+    if people.get(user).is_some_and(|person| person.subscriptions == 0 && person.questions.is_empty()) {
         people.remove(user);
     }
 }
@@ -224,13 +300,23 @@ pub struct Subscription {
     hub: Hub,
     user: UserId,
     id: u64,
-    events: mpsc::Receiver<Delivery>,
+    events: mpsc::UnboundedReceiver<Delivery>,
+    behind: Arc<AtomicUsize>,
 }
 
 impl Subscription {
     /// The next event; `None` where this subscriber was too far behind and has to subscribe again.
     pub async fn next(&mut self) -> Option<Delivery> {
-        self.events.recv().await
+        std::future::poll_fn(|ctx| self.poll_next(ctx)).await
+    }
+
+    /// The next event, for whoever polls by hand.
+    pub fn poll_next(&mut self, ctx: &mut Context<'_>) -> Poll<Option<Delivery>> {
+        let next = self.events.poll_recv(ctx);
+        if let Poll::Ready(Some(delivery)) = &next {
+            self.behind.fetch_sub(delivery.weight, Ordering::Relaxed);
+        }
+        next
     }
 }
 
@@ -239,6 +325,7 @@ impl Drop for Subscription {
         let mut people = self.hub.lock();
         if let Some(person) = people.get_mut(&self.user) {
             person.subscribers.retain(|subscriber| subscriber.id != self.id);
+            person.subscriptions = person.subscriptions.saturating_sub(1);
             person.present.send_replace(person.subscribers.len());
         }
         tidy(&mut people, &self.user);

@@ -23,7 +23,7 @@ pub use actions::{ActionOutcome, ActionTurn};
 pub use chat::{ChatTurn, Frame, TurnEnd, TurnHandle};
 pub use dispatch::{Dispatch, DispatchOptions};
 pub use error::DispatchError;
-pub use hub::{AnswerError, Delivery, Hub, Subscription};
+pub use hub::{AnswerError, Delivery, Hub, Subscription, TooManySubscriptions};
 pub use models::{ModelEntry, ModelKind};
 pub use provider::ProviderConfig;
 pub use receipts::ReceiptLog;

@@ -4,10 +4,11 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use innkeeper_host::CallHandle;
+use futures::StreamExt;
+use innkeeper_host::{CallHandle, LiveGrants};
 use innkeeper_model::{PluginId, Principal, UserId};
-use innkeeper_registry::Plugin;
-use innkeeper_sandbox::{Answer, Ask, Budget, ModelList};
+use innkeeper_registry::{Plugin, RegistryError};
+use innkeeper_sandbox::{Answer, Ask, Budget, ModelList, PipeModel};
 use serde::Serialize;
 use tokio::time::Instant;
 
@@ -52,75 +53,113 @@ pub(crate) enum Target {
     Provider { provider: Arc<Provider>, model: String },
 }
 
-/// Lists of manifolds, for as long as they said. Each person has their own: a plugin may list what only they may know of.
+/// Lists of manifolds, for as long as they said, and failures for a moment. Each person has their own: a plugin may list what only they may know of.
 #[derive(Default)]
-pub(crate) struct ModelCache(Mutex<HashMap<ListKey, CachedList>>);
+pub(crate) struct ModelCache(Mutex<HashMap<(PluginId, Option<UserId>), CachedList>>);
 
-/// Whose list: the plugin, its revision, and the person.
-type ListKey = (PluginId, i64, Option<UserId>);
-/// A list, and until when it counts.
-type CachedList = (Instant, Arc<ModelList>);
+struct CachedList {
+    until: Instant,
+    /// Of the revision that was asked, as long as it stays enabled.
+    grants: Arc<LiveGrants>,
+    /// None where it could not list them.
+    list: Option<Arc<ModelList>>,
+}
 
 impl ModelCache {
-    fn get(&self, plugin: &Plugin, user: Option<&UserId>) -> Option<Arc<ModelList>> {
+    /// What is known of a list, if anything is.
+    fn get(&self, plugin: &Plugin, user: Option<&UserId>) -> Option<Option<Arc<ModelList>>> {
         let cache = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        cache
-            .get(&(plugin.id.clone(), plugin.revision, user.cloned()))
-            .filter(|(until, _)| *until > Instant::now())
-            .map(|(_, list)| Arc::clone(list))
+        let cached = cache.get(&(plugin.id.clone(), user.cloned()))?;
+        let counts = cached.until > Instant::now() && Arc::ptr_eq(&cached.grants, &plugin.grants);
+        counts.then(|| cached.list.clone())
     }
 
-    fn put(&self, plugin: &Plugin, user: Option<&UserId>, list: &Arc<ModelList>) {
-        let until = Instant::now() + Duration::from_secs(u64::from(list.cache_seconds));
+    fn put(&self, plugin: &Plugin, user: Option<&UserId>, list: Option<Arc<ModelList>>) {
+        let seconds = list.as_ref().map_or(FAILED_FOR, |list| u64::from(list.cache_seconds));
+        let now = Instant::now();
         let mut cache = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        cache.retain(|(id, revision, _), (until, _)| {
-            *until > Instant::now() && (*id != plugin.id || *revision == plugin.revision)
-        });
-        if list.cache_seconds > 0 {
-            cache.insert((plugin.id.clone(), plugin.revision, user.cloned()), (until, Arc::clone(list)));
+        cache.retain(|_, cached| cached.until > now && !cached.grants.ended().is_cancelled());
+        if cache.values().map(CachedList::weight).sum::<usize>() > CACHE_MAX {
+            cache.clear();
+        }
+        if seconds > 0 {
+            let (until, grants) = (now + Duration::from_secs(seconds), Arc::clone(&plugin.grants));
+            cache.insert((plugin.id.clone(), user.cloned()), CachedList { until, grants, list });
         }
     }
 }
 
+impl CachedList {
+    /// Bytes that it takes, about.
+    fn weight(&self) -> usize {
+        let model = |model: &PipeModel| {
+            let texts =
+                [Some(&model.id), Some(&model.name), model.description.as_ref(), model.extra.as_ref()];
+            texts.into_iter().flatten().map(String::len).sum::<usize>() + size_of::<PipeModel>()
+        };
+        let models = self.list.iter().flat_map(|list| &list.models);
+        models.map(model).sum::<usize>() + size_of::<Self>()
+    }
+}
+
+/// How long a pipe may take to list its models, and how many are asked at once.
+const LIST_WAIT: Duration = Duration::from_secs(5);
+const LISTS_AT_ONCE: usize = 16;
+/// Seconds for which a pipe is left alone that could not.
+const FAILED_FOR: u64 = 10;
+/// Bytes of lists that are kept, about; beyond that all are asked for anew.
+const CACHE_MAX: usize = 16 << 20;
 /// Longest list that one plugin may give, and longest id and name in it.
 const MODELS_MAX: usize = 1_000;
 const TEXT_MAX: usize = 256;
 
 impl Dispatch {
     /// Finds who answers for a model: the plugin whose id it is or begins with, else a provider that has it.
+    /// Each model has one name, so that what was set for it cannot be passed by under another.
     pub(crate) async fn target(&self, id: &str) -> Result<Target, DispatchError> {
-        let snapshot = self.registry().snapshot();
-        let (head, rest) = id.split_once('.').unwrap_or((id, ""));
-        if let Ok(plugin) = PluginId::parse(head)
-            && snapshot.pipes().iter().any(|pipe| pipe.id == plugin)
-        {
-            return Ok(Target::Pipe { plugin: self.registry().resolve(&plugin)?, model: rest.to_owned() });
-        }
-        for provider in self.providers() {
-            if provider.has(self, id).await {
-                return Ok(Target::Provider { provider: Arc::clone(provider), model: id.to_owned() });
+        let unknown = || DispatchError::UnknownModel(crate::error::shown(id));
+        let mut problem = None;
+        let (head, rest) = id.split_once('.').map_or((id, None), |(head, rest)| (head, Some(rest)));
+        if let Ok(plugin) = PluginId::parse(head) {
+            match self.registry().resolve(&plugin) {
+                Ok(plugin) if plugin.manifest.kinds.pipe => {
+                    let model = match rest {
+                        Some("") => return Err(unknown()),
+                        rest => rest.unwrap_or_default().to_owned(),
+                    };
+                    return Ok(Target::Pipe { plugin, model });
+                }
+                Err(error @ RegistryError::NotReady { .. }) => problem = Some(error.into()),
+                Ok(_) | Err(_) => {}
             }
         }
-        Err(DispatchError::UnknownModel(crate::error::shown(id)))
+        for provider in self.providers() {
+            match provider.models(self).await {
+                Ok(models) if models.iter().any(|known| known == id) => {
+                    return Ok(Target::Provider { provider: Arc::clone(provider), model: id.to_owned() });
+                }
+                Ok(_) => {}
+                // It may have the model: nobody can say that there is none.
+                Err(error) => problem = problem.or(Some(error)),
+            }
+        }
+        Err(problem.unwrap_or_else(unknown))
     }
 
-    /// The models that a principal may use. A plugin or provider that cannot say is left out, and the log says why.
+    /// The models that a principal may use. A plugin or provider that cannot say, or not soon, is left out, and the log says why.
     pub async fn models(&self, principal: &Principal) -> Vec<ModelEntry> {
         if !principal.is_admitted() {
             return Vec::new();
         }
         let created = self.store().clock().seconds();
-        let mut entries = Vec::new();
-        for plugin in self.registry().snapshot().pipes() {
-            match self.pipe_models(principal, plugin).await {
-                Ok(list) => {
-                    entries.extend(list.models.iter().map(|model| pipe_entry(plugin, model, created)))
-                }
-                Err(error) => tracing::warn!(plugin = %plugin.id, %error, "a pipe could not list its models"),
-            }
-        }
-        self.add_providers(&mut entries).await;
-        entries
+        let pipes = self.registry().snapshot().pipes().to_vec();
+        let lists = pipes.into_iter().map(|plugin| async move {
+            let list = self.pipe_models(principal, &plugin).await;
+            pipe_entries(&plugin, list.as_deref(), created)
+        });
+        let lists = futures::stream::iter(lists).buffered(LISTS_AT_ONCE).collect::<Vec<_>>();
+        let (lists, provided) = tokio::join!(lists, self.provided());
+        lists.into_iter().flatten().chain(provided).collect()
     }
 
     /// The same for a plugin in a turn. Each pipe is asked once in a turn, and not while it is being asked: pipes that offer the models of others
@@ -138,38 +177,29 @@ impl Dispatch {
         let mut entries = Vec::new();
         for plugin in self.registry().snapshot().pipes() {
             let list = match self.model_cache().get(plugin, scope.user()) {
-                Some(list) => Some(list),
+                Some(list) => list,
                 None => scope.list_once(plugin, caller, left).await,
             };
-            entries.extend(
-                list.iter()
-                    .flat_map(|list| list.models.iter())
-                    .map(|model| pipe_entry(plugin, model, created)),
-            );
+            entries.extend(pipe_entries(plugin, list.as_deref(), created));
         }
-        self.add_providers(&mut entries).await;
+        entries.extend(self.provided().await);
         entries
     }
 
-    async fn add_providers(&self, entries: &mut Vec<ModelEntry>) {
+    /// The models of all providers, which are asked at once.
+    async fn provided(&self) -> Vec<ModelEntry> {
         let created = self.store().clock().seconds();
-        for provider in self.providers() {
-            match provider.models(self).await {
-                Ok(models) => entries.extend(models.iter().map(|id| provider_entry(provider, id, created))),
-                Err(error) => {
-                    tracing::warn!(provider = provider.id(), %error, "a provider could not list its models")
-                }
-            }
-        }
+        let lists = self.providers().iter().map(|provider| async move {
+            // Why it cannot say is in the log already.
+            let models = provider.models(self).await.unwrap_or_default();
+            models.iter().map(|id| provider_entry(provider, id, created)).collect::<Vec<_>>()
+        });
+        futures::future::join_all(lists).await.into_iter().flatten().collect()
     }
 
-    async fn pipe_models(
-        &self,
-        principal: &Principal,
-        plugin: &Arc<Plugin>,
-    ) -> Result<Arc<ModelList>, DispatchError> {
-        if let Some(list) = self.model_cache().get(plugin, principal.user()) {
-            return Ok(list);
+    async fn pipe_models(&self, principal: &Principal, plugin: &Arc<Plugin>) -> Option<Arc<ModelList>> {
+        if let Some(known) = self.model_cache().get(plugin, principal.user()) {
+            return known;
         }
         let work = {
             let plugin = Arc::clone(plugin);
@@ -183,9 +213,16 @@ impl Dispatch {
                 list_models(&scope, &plugin, None, budget, permit.ok_or(DispatchError::Internal)?).await
             }
         };
-        let list = Arc::new(self.run_alone(principal, work).await?);
-        self.model_cache().put(plugin, principal.user(), &list);
-        Ok(list)
+        let asked = tokio::time::timeout(LIST_WAIT, self.run_alone(principal, work)).await;
+        let list = match asked.unwrap_or_else(|_| Err(too_late(plugin))) {
+            Ok(list) => Some(Arc::new(list)),
+            Err(error) => {
+                tracing::warn!(plugin = %plugin.id, %error, "a pipe could not list its models");
+                None
+            }
+        };
+        self.model_cache().put(plugin, principal.user(), list.clone());
+        list
     }
 }
 
@@ -220,7 +257,8 @@ impl Scope {
             let budget = Budget::new(&plugin.limits, 0).within(left);
             list_models(self, plugin, Some(caller), budget, permit).await
         };
-        let list = match asked.await {
+        let asked = tokio::time::timeout(LIST_WAIT, asked).await;
+        let list = match asked.unwrap_or_else(|_| Err(too_late(plugin))) {
             Ok(list) => Arc::new(list),
             Err(error) => {
                 tracing::warn!(plugin = %plugin.id, %error, "a pipe could not list its models");
@@ -233,6 +271,11 @@ impl Scope {
             .insert(plugin.id.clone(), Some(Arc::clone(&list)));
         Some(list)
     }
+}
+
+fn too_late(plugin: &Plugin) -> DispatchError {
+    let message = format!("it took more than {} seconds", LIST_WAIT.as_secs());
+    DispatchError::PluginFailed { plugin: plugin.id.clone(), message }
 }
 
 async fn list_models(
@@ -254,7 +297,7 @@ fn check(plugin: &Plugin, list: &ModelList) -> Result<(), DispatchError> {
     let problem = if list.models.len() > MODELS_MAX {
         Some(format!("it lists {} models; at most {MODELS_MAX} are allowed", list.models.len()))
     } else {
-        let wrong = |model: &innkeeper_sandbox::PipeModel| {
+        let wrong = |model: &PipeModel| {
             let texts = [&model.id, &model.name];
             let text_is_wrong = |text: &String| text.len() > TEXT_MAX || text.chars().any(char::is_control);
             let extra_is_wrong =
@@ -272,17 +315,17 @@ fn check(plugin: &Plugin, list: &ModelList) -> Result<(), DispatchError> {
     problem.map_or(Ok(()), |problem| Err(DispatchError::Contract { plugin: plugin.id.clone(), problem }))
 }
 
-fn pipe_entry(plugin: &Plugin, model: &innkeeper_sandbox::PipeModel, created: i64) -> ModelEntry {
-    let id = if model.id.is_empty() { plugin.id.to_string() } else { format!("{}.{}", plugin.id, model.id) };
-    ModelEntry {
-        id,
+fn pipe_entries(plugin: &Plugin, list: Option<&ModelList>, created: i64) -> Vec<ModelEntry> {
+    let entry = |model: &PipeModel| ModelEntry {
+        id: if model.id.is_empty() { plugin.id.to_string() } else { format!("{}.{}", plugin.id, model.id) },
         name: model.name.clone(),
         description: model.description.clone(),
         kind: ModelKind::Pipe,
         created,
         owned_by: plugin.id.to_string(),
         extra: model.extra.clone(),
-    }
+    };
+    list.iter().flat_map(|list| &list.models).map(entry).collect()
 }
 
 fn provider_entry(provider: &Provider, id: &str, created: i64) -> ModelEntry {

@@ -1,5 +1,5 @@
 //! People for whom something runs at present, so that it ends within seconds when they are no longer who they were:
-//! deleted, put back to pending, or given another role, on this server or another.
+//! deleted, put back to pending, or given another role, on this server, another, or by Open WebUI on a database that is shared with it.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,25 +10,31 @@ use innkeeper_model::{Principal, UserId};
 use innkeeper_store::Store;
 use tokio_util::sync::CancellationToken;
 
-/// How often the database is asked whether anything has changed.
+/// How often roles are read again. Open WebUI tells nobody that it has changed one.
 const INTERVAL: Duration = Duration::from_secs(1);
-
-/// A person in the role that a turn began with.
-type Key = (UserId, Role);
 
 /// People for whom something runs.
 #[derive(Clone, Default)]
-pub(crate) struct People(Arc<Mutex<HashMap<Key, Running>>>);
+pub(crate) struct People(Arc<Mutex<Running>>);
 
+#[derive(Default)]
 struct Running {
-    turns: usize,
+    turns: HashMap<u64, Turn>,
+    next: u64,
+}
+
+/// A turn, for whom, and in which role it began.
+#[derive(Clone)]
+struct Turn {
+    user: UserId,
+    role: Role,
     cancel: CancellationToken,
 }
 
 /// Keeps a person among those for whom something runs.
 pub(crate) struct Present {
     people: People,
-    key: Option<Key>,
+    turn: Option<u64>,
     /// Cancelled when the person is no longer who they were.
     pub(crate) cancel: CancellationToken,
 }
@@ -36,77 +42,93 @@ pub(crate) struct Present {
 impl People {
     /// Notes that a turn runs for a principal; `stop` ends all turns.
     pub(crate) fn enter(&self, principal: &Principal, stop: &CancellationToken) -> Present {
-        let Principal::Person { id, role } = principal else {
-            return Present { people: self.clone(), key: None, cancel: stop.child_token() };
-        };
-        let key = (id.clone(), *role);
-        let mut people = self.lock();
-        let running =
-            people.entry(key.clone()).or_insert_with(|| Running { turns: 0, cancel: stop.child_token() });
-        running.turns += 1;
-        let cancel = running.cancel.child_token();
-        drop(people);
-        Present { people: self.clone(), key: Some(key), cancel }
+        let cancel = stop.child_token();
+        let mut turn = None;
+        if let Principal::Person { id, role } = principal {
+            let mut running = self.lock();
+            let number = running.next;
+            running.next += 1;
+            running.turns.insert(number, Turn { user: id.clone(), role: *role, cancel: cancel.clone() });
+            turn = Some(number);
+        }
+        Present { people: self.clone(), turn, cancel }
     }
 
-    /// Ends the turns of people who are no longer who they were. Costs one statement, and more only after a change.
+    /// Ends the turns of people who are no longer who they were. Costs one statement a second while anything runs, for all people together.
     pub(crate) async fn watch(self, store: Store, stop: CancellationToken) {
-        let mut seen = None;
+        let mut failing = false;
         loop {
             tokio::select! {
                 () = tokio::time::sleep(INTERVAL) => {}
                 () = stop.cancelled() => return,
             }
-            match store.plugins().generation().await {
-                Ok(generation) if seen == Some(generation) => {}
-                Ok(generation) => {
-                    if self.check(&store).await {
-                        seen = Some(generation);
-                    }
+            let turns = self.lock().turns.clone();
+            let mut people: Vec<UserId> = turns.values().map(|turn| turn.user.clone()).collect();
+            people.sort();
+            people.dedup();
+            match store.users().roles(&people).await {
+                Ok(roles) => {
+                    self.end_changed(&turns, &roles);
+                    failing = false;
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "it cannot be seen at present whether roles have changed")
+                    if !std::mem::replace(&mut failing, true) {
+                        tracing::warn!(%error, "it cannot be seen for now whether roles have changed");
+                    }
                 }
             }
         }
     }
 
-    /// Returns whether everybody could be checked.
-    async fn check(&self, store: &Store) -> bool {
-        let present: Vec<Key> = self.lock().keys().cloned().collect();
-        let mut checked = true;
-        for key in present {
-            match store.users().find(&key.0).await {
-                Ok(found) if found.as_ref().is_some_and(|user| Role::from_text(&user.role) == key.1) => {}
-                Ok(_) => {
-                    tracing::info!(user = %key.0, "a role has changed; the person's turns end");
-                    if let Some(running) = self.lock().remove(&key) {
-                        running.cancel.cancel();
-                    }
-                }
-                Err(error) => {
-                    tracing::warn!(%error, "a role cannot be read at present");
-                    checked = false;
-                }
+    /// Ends those of `turns` that began in another role than the person has; who has none is gone.
+    fn end_changed(&self, turns: &HashMap<u64, Turn>, roles: &HashMap<UserId, Role>) {
+        for (number, turn) in turns.iter().filter(|(_, turn)| roles.get(&turn.user) != Some(&turn.role)) {
+            if self.lock().turns.remove(number).is_some() {
+                tracing::info!(user = %turn.user, "a role has changed; a turn of this person ends");
+                turn.cancel.cancel();
             }
         }
-        checked
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Key, Running>> {
+    fn lock(&self) -> MutexGuard<'_, Running> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Drop for Present {
     fn drop(&mut self) {
-        let Some(key) = &self.key else { return };
-        let mut people = self.people.lock();
-        if let Some(running) = people.get_mut(key) {
-            running.turns = running.turns.saturating_sub(1);
-            if running.turns == 0 {
-                people.remove(key);
-            }
+        if let Some(turn) = self.turn {
+            self.people.lock().turns.remove(&turn);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_role_that_goes_there_and_back_leaves_no_turn_unwatched() {
+        let (people, stop) = (People::default(), CancellationToken::new());
+        let ada = UserId::new("ada");
+        let enter = || people.enter(&Principal::person(ada.clone(), Role::User), &stop);
+        let look = |role: Option<Role>| {
+            let turns = people.lock().turns.clone();
+            people.end_changed(&turns, &role.map(|role| (ada.clone(), role)).into_iter().collect());
+        };
+        let first = enter();
+        look(Some(Role::User));
+        assert!(!first.cancel.is_cancelled());
+        look(Some(Role::Admin));
+        assert!(first.cancel.is_cancelled());
+        // The first turn is still on its way out when the next begins in the old role.
+        let second = enter();
+        drop(first);
+        look(Some(Role::User));
+        assert!(!second.cancel.is_cancelled());
+        look(None);
+        assert!(second.cancel.is_cancelled());
+        drop(second);
+        assert!(people.lock().turns.is_empty());
     }
 }

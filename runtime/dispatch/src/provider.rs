@@ -1,6 +1,5 @@
 //! Upstream model providers: anything that speaks OpenAI's chat completions.
 
-use std::sync::Mutex;
 use std::time::Duration;
 
 use futures::StreamExt;
@@ -9,9 +8,9 @@ use innkeeper_model::chunk::Chunk;
 use innkeeper_model::sse::{DONE, SseDecoder};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use tokio::sync::mpsc;
+use tokio::sync::{Mutex, mpsc};
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::answer::completion_pieces;
 use crate::dispatch::Dispatch;
@@ -33,17 +32,32 @@ pub struct ProviderConfig {
     pub models: Vec<String>,
 }
 
-/// Seconds for which a provider's list is kept.
+/// For how long a provider's list is kept, and for how long it is left alone that could not give one.
 const LIST_FOR: Duration = Duration::from_secs(60);
-/// Longest frame, and longest answer that is read whole, in bytes.
+const FAILED_FOR: Duration = Duration::from_secs(10);
+/// How long it may take to give a list, and vectors.
+const LIST_WAIT: Duration = Duration::from_secs(5);
+const EMBED_WAIT: Duration = Duration::from_secs(300);
+/// Longest frame and longest answer, in bytes.
 const FRAME_MAX: usize = 8 << 20;
 const BODY_MAX: usize = 32 << 20;
+const TOO_LONG: &str = "the answer has more than 32 MiB";
 
 /// An upstream provider.
 pub(crate) struct Provider {
     config: ProviderConfig,
     client: reqwest::Client,
-    list: Mutex<Option<(Instant, Vec<String>)>>,
+    /// What it said of its models, and until when that counts.
+    list: Mutex<Option<(Instant, Listed)>>,
+}
+
+/// The models of a provider, or why it could not be asked.
+type Listed = Result<Vec<String>, DispatchError>;
+
+/// An answer on its way. Dropping it ends the request.
+pub(crate) struct Relayed {
+    pub(crate) chunks: mpsc::Receiver<Result<Chunk, DispatchError>>,
+    _relay: AbortOnDropHandle<()>,
 }
 
 impl Provider {
@@ -67,38 +81,37 @@ impl Provider {
         &self.config.id
     }
 
-    /// Whether the provider has a model. One that cannot be asked has none.
-    pub(crate) async fn has(&self, dispatch: &Dispatch, model: &str) -> bool {
-        match self.models(dispatch).await {
-            Ok(models) => models.iter().any(|known| known == model),
-            Err(error) => {
-                tracing::warn!(provider = self.id(), %error, "a provider could not list its models");
-                false
-            }
-        }
-    }
-
-    /// Ids of its models.
+    /// Ids of its models. Where it cannot say at present, those that it had when it last could.
     pub(crate) async fn models(&self, dispatch: &Dispatch) -> Result<Vec<String>, DispatchError> {
         if !self.config.models.is_empty() {
             return Ok(self.config.models.clone());
         }
-        let cached = self.list.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
-        if let Some((until, models)) = cached
-            && until > Instant::now()
+        // Held while the provider is asked: whoever else wants to know waits for the same answer.
+        let mut list = self.list.lock().await;
+        if let Some((until, models)) = &*list
+            && *until > Instant::now()
         {
-            return Ok(models);
+            return models.clone();
         }
-        let request = self.request(reqwest::Method::GET, "models").timeout(Duration::from_secs(10));
+        let (models, kept_for) = match self.ask_models(dispatch).await {
+            Ok(models) => (Ok(models), LIST_FOR),
+            Err(error) => {
+                tracing::warn!(provider = self.id(), %error, "a provider could not list its models");
+                let last = list.take().and_then(|(_, models)| models.ok());
+                (last.ok_or(error), FAILED_FOR)
+            }
+        };
+        *list = Some((Instant::now() + kept_for, models.clone()));
+        models
+    }
+
+    async fn ask_models(&self, dispatch: &Dispatch) -> Result<Vec<String>, DispatchError> {
+        let request = self.request(reqwest::Method::GET, "models").timeout(LIST_WAIT);
         let text = self.on_io(dispatch, request).await?;
         let list: Value = serde_json::from_str(&text)
             .map_err(|error| self.wrong(0, &format!("its list is not JSON: {error}")))?;
         let ids = list.get("data").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-        let models: Vec<String> =
-            ids.iter().filter_map(|model| Some(model.get("id")?.as_str()?.to_owned())).collect();
-        let kept = Some((Instant::now() + LIST_FOR, models.clone()));
-        *self.list.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = kept;
-        Ok(models)
+        Ok(ids.iter().filter_map(|model| Some(model.get("id")?.as_str()?.to_owned())).collect())
     }
 
     /// Asks for an answer; returns once the provider has accepted the request. Sockets are read by a task of their own, away from guests.
@@ -106,8 +119,7 @@ impl Provider {
         &self,
         dispatch: &Dispatch,
         request: ChatRequest,
-        cancel: CancellationToken,
-    ) -> Result<mpsc::Receiver<Result<Chunk, DispatchError>>, DispatchError> {
+    ) -> Result<Relayed, DispatchError> {
         let streamed = request.stream == Some(true);
         let body = request.to_json()?;
         let request = self
@@ -117,12 +129,10 @@ impl Provider {
         let (begun, accepted) = tokio::sync::oneshot::channel();
         let (sender, chunks) = mpsc::channel(32);
         let id = self.config.id.clone();
-        dispatch.io().spawn(async move {
-            let work = relay(id, request, streamed, begun, sender);
-            tokio::select! { () = work => {}, () = cancel.cancelled() => {} }
-        });
-        accepted.await.unwrap_or(Err(DispatchError::Cancelled))?;
-        Ok(chunks)
+        let relay = dispatch.io().spawn(relay(id, request, streamed, begun, sender));
+        let relayed = Relayed { chunks, _relay: AbortOnDropHandle::new(relay) };
+        accepted.await.unwrap_or(Err(DispatchError::Internal))?;
+        Ok(relayed)
     }
 
     /// A vector for each text.
@@ -134,6 +144,7 @@ impl Provider {
     ) -> Result<Vec<Vec<f32>>, DispatchError> {
         let request = self
             .request(reqwest::Method::POST, "embeddings")
+            .timeout(EMBED_WAIT)
             .json(&json!({ "model": model, "input": texts }));
         let text = self.on_io(dispatch, request).await?;
         #[derive(Deserialize)]
@@ -173,7 +184,7 @@ impl Provider {
             let response = send(&id, request).await?;
             whole(&id, response).await
         });
-        task.await.unwrap_or(Err(DispatchError::Internal))
+        AbortOnDropHandle::new(task).await.unwrap_or(Err(DispatchError::Internal))
     }
 
     fn wrong(&self, status: u16, message: &str) -> DispatchError {
@@ -233,10 +244,14 @@ async fn relay_events(
     let mut decoder = SseDecoder::new(FRAME_MAX);
     let mut bytes = response.bytes_stream();
     let broken = |problem: String| provider_error(id, 200, &problem);
-    let mut ended = false;
+    let (mut ended, mut size) = (false, 0_usize);
     while let Some(piece) = bytes.next().await {
         let piece =
             piece.map_err(|error| broken(format!("the answer broke off: {}", error.without_url())))?;
+        size = size.saturating_add(piece.len());
+        if size > BODY_MAX {
+            return Err(broken(TOO_LONG.to_owned()));
+        }
         for frame in decoder.push(&piece).map_err(|error| broken(error.to_string()))? {
             if frame.data == DONE {
                 // Some providers leave the end out where they were cut by a limit of theirs.
@@ -279,7 +294,7 @@ async fn whole(id: &str, response: reqwest::Response) -> Result<String, Dispatch
     while let Some(piece) = bytes.next().await {
         let piece = piece.map_err(|error| provider_error(id, 0, &error.without_url().to_string()))?;
         if body.len() + piece.len() > BODY_MAX {
-            return Err(provider_error(id, 0, "the answer is too long"));
+            return Err(provider_error(id, 0, TOO_LONG));
         }
         body.extend_from_slice(&piece);
     }

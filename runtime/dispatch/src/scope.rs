@@ -7,9 +7,9 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use futures::StreamExt;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
+use futures::{FutureExt, StreamExt};
 use innkeeper_host::turn::{ChildRequest, Children};
 use innkeeper_host::{CallHandle, CallSetup, Phase, Turn};
 use innkeeper_model::receipt::{Outcome, Receipt};
@@ -148,6 +148,10 @@ impl Scope {
             Some(user) => plugin.user_valves(user).await?,
             None => "{}".into(),
         };
+        let grants = match parent {
+            Some(parent) => Arc::new(plugin.grants.below(parent.grants())),
+            None => Arc::clone(&plugin.grants),
+        };
         let id = uuid::Uuid::now_v7().to_string();
         self.calls.lock().unwrap_or_else(PoisonError::into_inner).push(id.clone());
         Ok(CallSetup {
@@ -157,7 +161,7 @@ impl Scope {
             revision: plugin.revision,
             phase: Phase::Run(self.dispatch.store().clone()),
             turn: Arc::clone(&self.turn),
-            grants: Arc::clone(&plugin.grants),
+            grants,
             limits: Arc::clone(&plugin.limits),
             depth: parent.map_or(0, |parent| parent.setup().depth + 1),
             valves: Arc::clone(&plugin.valves),
@@ -166,10 +170,12 @@ impl Scope {
     }
 }
 
-/// The receipt of a call that was dropped because nobody waited for its answer any more. What fuel it took went with its store.
+/// The receipt of a call that was dropped because nobody waited for its answer any more, and said then what fuel it took.
 fn cut_receipt(call: &CallHandle, export: &str, started_at: UnixNanos) -> Receipt {
     let setup = call.setup();
+    // For whoever waits for its end, where it went without a word.
     call.settle(Outcome::Cancelled, 0);
+    let fuel = call.settled().now_or_never().map_or(0, |(_, fuel)| fuel);
     Receipt {
         id: setup.id.clone(),
         turn: setup.turn.id.clone(),
@@ -180,7 +186,7 @@ fn cut_receipt(call: &CallHandle, export: &str, started_at: UnixNanos) -> Receip
         user: setup.turn.principal.user().cloned(),
         started_at,
         outcome: Outcome::Cancelled,
-        delivered: call.usage(0),
+        delivered: call.usage(fuel),
         background: None,
     }
 }

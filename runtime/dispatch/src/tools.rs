@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use innkeeper_host::turn::TurnContext;
+use innkeeper_model::json;
 use innkeeper_model::tool::{ToolContent, ToolResult};
 use innkeeper_model::{ChatId, MessageId, Permission, PluginId, Principal};
 use innkeeper_registry::Plugin;
@@ -28,8 +29,6 @@ pub struct ToolTurn {
     pub chat: Option<ChatId>,
     /// The message that it is called for.
     pub message: Option<MessageId>,
-    /// The client's connection for events.
-    pub session: Option<String>,
     /// BCP 47 tag.
     pub locale: Option<String>,
     /// Size of the request's body.
@@ -51,7 +50,7 @@ impl Dispatch {
     /// Calls a tool. Dropping the future ends the call.
     pub async fn call_tool(&self, turn: ToolTurn) -> Result<ToolOutcome, DispatchError> {
         self.admit_turn(&turn.principal)?;
-        self.check_chat(&turn.principal, turn.chat.as_ref(), false).await?;
+        self.check_chat(&turn.principal, turn.chat.as_ref(), turn.message.as_ref(), false).await?;
         let arguments = turn.arguments.to_string();
         let plugin = self.tool(&turn.plugin, &turn.tool, &arguments).await?;
         let id = uuid::Uuid::now_v7().to_string();
@@ -89,9 +88,7 @@ impl Dispatch {
                 tool: crate::error::shown(tool),
             });
         }
-        innkeeper_model::json::check(arguments)
-            .map_err(|error| DispatchError::InvalidArguments(format!("arguments are not JSON: {error}")))?;
-        let value: Value = serde_json::from_str(arguments)
+        let (value, _) = json::parse(arguments, json::MAX_VALUES)
             .map_err(|error| DispatchError::InvalidArguments(format!("arguments are not JSON: {error}")))?;
         let wrong = |problem: innkeeper_registry::ArgumentError| {
             DispatchError::InvalidArguments(crate::error::shown(&problem.to_string()))

@@ -95,6 +95,7 @@ pub struct CallHandle(Arc<Call>);
 
 struct Call {
     setup: CallSetup,
+    span: tracing::Span,
     clock: Arc<CallClock>,
     counters: Counters,
     running: AtomicUsize,
@@ -114,6 +115,7 @@ struct Counters {
     log_lines: AtomicU64,
     log_lines_dropped: AtomicU64,
     chunks: AtomicU64,
+    answer_bytes: AtomicU64,
     completions: AtomicU64,
     peak_memory: Arc<AtomicU64>,
 }
@@ -129,8 +131,10 @@ impl CallHandle {
             Phase::Describe => None,
         };
         let counters = Counters::default();
+        let span = tracing::error_span!(parent: None, "call", plugin = %setup.plugin, call = setup.id);
         Self(Arc::new(Call {
             setup,
+            span,
             clock,
             counters,
             running: AtomicUsize::new(0),
@@ -166,11 +170,6 @@ impl CallHandle {
 
     /// Begins a host call that needs no permission and does not wait: what the plugin was called with, its own settings, its log.
     pub(crate) fn enter(&self, interface: Interface, bytes: u64) -> Result<HostCall, Fault> {
-        let Some(store) = &self.0.store else {
-            return Err(
-                Error::unavailable("imports do not answer while the plugin describes itself", None).into()
-            );
-        };
         let counters = &self.0.counters;
         if counters.total_calls.fetch_add(1, Ordering::Relaxed) >= self.0.setup.limits.host_calls {
             return Err(Stop::Limit("host-calls").into());
@@ -179,6 +178,12 @@ impl CallHandle {
             counter.fetch_add(1, Ordering::Relaxed);
         }
         self.charge(interface, bytes)?;
+        // Counted all the same: a flood of refused calls is a flood.
+        let Some(store) = &self.0.store else {
+            return Err(
+                Error::unavailable("imports do not answer while the plugin describes itself", None).into()
+            );
+        };
         self.0.running.fetch_add(1, Ordering::Relaxed);
         Ok(HostCall { call: self.clone(), store: Arc::clone(store), interface })
     }
@@ -215,6 +220,11 @@ impl CallHandle {
             Principal::Person { .. } => grant.is_some(),
         };
         if holds { Ok(()) } else { Err(denied(self.plugin(), permission)) }
+    }
+
+    /// Carries the plugin's name and the call's id into every line that the host or the guest logs.
+    pub fn span(&self) -> &tracing::Span {
+        &self.0.span
     }
 
     /// Id of the call.
@@ -270,6 +280,11 @@ impl CallHandle {
         }
         if self.0.counters.chunks.fetch_add(1, Ordering::Relaxed) >= limits.chunks {
             return Err(Stop::Limit("chunks"));
+        }
+        // Whoever answers keeps the chunks, be it to store them.
+        let before = self.0.counters.answer_bytes.fetch_add(bytes, Ordering::Relaxed);
+        if before.saturating_add(bytes) > limits.answer_bytes {
+            return Err(Stop::Limit("answer-bytes"));
         }
         Ok(())
     }

@@ -12,6 +12,7 @@ use crate::convert::all;
 use crate::convert::json::check_array;
 use crate::fault::{Fault, Settled, settle};
 use crate::state::{Host, State, handle};
+use crate::task;
 use crate::weigh::Weigh;
 
 const READ: Permission = Permission::ChatMessagesRead;
@@ -19,13 +20,15 @@ const WRITE: Permission = Permission::ChatMessagesWrite;
 
 async fn get(call: CallHandle, chat: ChatId, id: MessageId) -> Result<Option<StoredMessage>, Fault> {
     let call = call.begin(Interface::ChatMessages, READ, (&chat, &id).weigh())?;
-    let found = call.store().chat_messages().get(&call.authority(READ), &chat, &id).await?;
+    let (messages, authority) = (call.store().chat_messages(), call.authority(READ));
+    let found = task::run(async move { messages.get(&authority, &chat, &id).await }).await?;
     call.finish(found)
 }
 
 async fn list(call: CallHandle, chat: ChatId, page: PageRequest) -> Result<Page<StoredMessage>, Fault> {
     let call = call.begin(Interface::ChatMessages, READ, (&chat, &page).weigh())?;
-    let found = call.store().chat_messages().list(&call.authority(READ), &chat, &page).await?;
+    let (messages, authority) = (call.store().chat_messages(), call.authority(READ));
+    let found = task::run(async move { messages.list(&authority, &chat, &page).await }).await?;
     call.finish(found)
 }
 
@@ -35,7 +38,8 @@ async fn branch(
     leaf: Option<MessageId>,
 ) -> Result<Vec<StoredMessage>, Fault> {
     let call = call.begin(Interface::ChatMessages, READ, (&chat, &leaf).weigh())?;
-    let found = call.store().chat_messages().branch(&call.authority(READ), &chat, leaf.as_ref()).await?;
+    let (messages, authority) = (call.store().chat_messages(), call.authority(READ));
+    let found = task::run(async move { messages.branch(&authority, &chat, leaf.as_ref()).await }).await?;
     call.finish(found)
 }
 
@@ -48,7 +52,8 @@ async fn append(call: CallHandle, chat: ChatId, message: NewMessage) -> Result<S
         )
         .into());
     }
-    let stored = call.store().chat_messages().append(&call.authority(WRITE), &chat, message).await?;
+    let (messages, authority) = (call.store().chat_messages(), call.authority(WRITE));
+    let stored = task::run(async move { messages.append(&authority, &chat, message).await }).await?;
     call.finish(stored)
 }
 
@@ -67,8 +72,9 @@ async fn update(
     if change.embeds.is_some() {
         call.require(Permission::EventsHtml)?;
     }
+    let (messages, authority) = (call.store().chat_messages(), call.authority(WRITE));
     let changed =
-        call.store().chat_messages().update(&call.authority(WRITE), &chat, &id, &change, &version).await?;
+        task::run(async move { messages.update(&authority, &chat, &id, &change, &version).await }).await?;
     call.finish(changed)
 }
 

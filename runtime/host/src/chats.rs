@@ -10,6 +10,7 @@ use crate::bindings::innkeeper::types::common;
 use crate::call::{CallHandle, Interface};
 use crate::fault::{Fault, Settled, settle};
 use crate::state::{Host, State, handle};
+use crate::task;
 use crate::weigh::Weigh;
 
 const READ: Permission = Permission::ChatsRead;
@@ -20,27 +21,31 @@ const TITLE_MAX: usize = 1024;
 /// Most tags of a chat, and longest tag in bytes.
 const TAGS_MAX: (usize, usize) = (64, 128);
 
-async fn get(call: CallHandle, id: ChatId) -> Result<Option<Chat>, Fault> {
-    let call = call.begin(Interface::Chats, READ, id.weigh())?;
-    let found = call.store().chats().get(&call.authority(READ), &id).await?;
+async fn get(call: CallHandle, chat: ChatId) -> Result<Option<Chat>, Fault> {
+    let call = call.begin(Interface::Chats, READ, chat.weigh())?;
+    let (chats, authority) = (call.store().chats(), call.authority(READ));
+    let found = task::run(async move { chats.get(&authority, &chat).await }).await?;
     call.finish(found)
 }
 
 async fn list(call: CallHandle, filter: ChatFilter, page: PageRequest) -> Result<Page<Chat>, Fault> {
     let call = call.begin(Interface::Chats, READ, (&filter, &page).weigh())?;
-    let found = call.store().chats().list(&call.authority(READ), &filter, &page).await?;
+    let (chats, authority) = (call.store().chats(), call.authority(READ));
+    let found = task::run(async move { chats.list(&authority, &filter, &page).await }).await?;
     call.finish(found)
 }
 
 async fn create(call: CallHandle, chat: NewChat) -> Result<Chat, Fault> {
     let call = call.begin(Interface::Chats, WRITE, chat.weigh())?;
     check_title(&chat.title)?;
-    let made = call.store().chats().create(call.user()?, &call.authority(WRITE), chat).await?;
+    let (chats, authority) = (call.store().chats(), call.authority(WRITE));
+    let user = call.user()?.clone();
+    let made = task::run(async move { chats.create(&user, &authority, chat).await }).await?;
     call.finish(made)
 }
 
-async fn update(call: CallHandle, id: ChatId, change: ChatUpdate, version: String) -> Result<Chat, Fault> {
-    let call = call.begin(Interface::Chats, WRITE, (&(&id, &change), &version).weigh())?;
+async fn update(call: CallHandle, chat: ChatId, change: ChatUpdate, version: String) -> Result<Chat, Fault> {
+    let call = call.begin(Interface::Chats, WRITE, (&(&chat, &change), &version).weigh())?;
     change.title.as_deref().map_or(Ok(()), check_title)?;
     let (count, length) = TAGS_MAX;
     if change
@@ -54,13 +59,15 @@ async fn update(call: CallHandle, id: ChatId, change: ChatUpdate, version: Strin
         )
         .into());
     }
-    let changed = call.store().chats().update(&call.authority(WRITE), &id, &change, &version).await?;
+    let (chats, authority) = (call.store().chats(), call.authority(WRITE));
+    let changed = task::run(async move { chats.update(&authority, &chat, &change, &version).await }).await?;
     call.finish(changed)
 }
 
-async fn delete(call: CallHandle, id: ChatId) -> Result<bool, Fault> {
-    let call = call.begin(Interface::Chats, WRITE, id.weigh())?;
-    let deleted = call.store().chats().delete(&call.authority(WRITE), &id).await?;
+async fn delete(call: CallHandle, chat: ChatId) -> Result<bool, Fault> {
+    let call = call.begin(Interface::Chats, WRITE, chat.weigh())?;
+    let (chats, authority) = (call.store().chats(), call.authority(WRITE));
+    let deleted = task::run(async move { chats.delete(&authority, &chat).await }).await?;
     call.finish(deleted)
 }
 

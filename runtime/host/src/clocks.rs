@@ -10,13 +10,36 @@ use tokio::time::Instant;
 
 /// How long a part of a call may take.
 #[derive(Clone, Copy, Debug)]
-pub struct Allowance {
-    /// Name in the `limits` block of the active clock's bound.
-    pub active_name: &'static str,
-    /// Bound of the active clock.
-    pub active: Duration,
-    /// Bound of the waiting clock.
-    pub waiting: Duration,
+pub enum Allowance {
+    /// Each clock has a bound of its own: the limits `active` and `waiting`.
+    Apart {
+        /// Bound of the active clock.
+        active: Duration,
+        /// Bound of the waiting clock.
+        waiting: Duration,
+    },
+    /// One bound for both.
+    Together {
+        /// The limit's name.
+        name: &'static str,
+        /// Bound of their sum.
+        bound: Duration,
+    },
+}
+
+impl Allowance {
+    /// What is left after so much of both, active and waiting.
+    fn left(self, active: Duration, waiting: Duration) -> (Duration, Duration) {
+        match self {
+            Self::Apart { active: most, waiting: longest } => {
+                (most.saturating_sub(active), longest.saturating_sub(waiting))
+            }
+            Self::Together { bound, .. } => {
+                let left = bound.saturating_sub(active.saturating_add(waiting));
+                (left, left)
+            }
+        }
+    }
 }
 
 /// Both clocks of one call.
@@ -96,8 +119,7 @@ impl CallClock {
     /// What is left of the present part, active and waiting.
     pub fn left(&self) -> (Duration, Duration) {
         let (active, waiting) = self.used();
-        let allowance = self.lock().allowance;
-        (allowance.active.saturating_sub(active), allowance.waiting.saturating_sub(waiting))
+        self.lock().allowance.left(active, waiting)
     }
 
     /// Puts the call on the waiting clock until the guard is dropped. Several may be held at once.
@@ -116,18 +138,11 @@ impl CallClock {
             let left = {
                 let mut state = self.lock();
                 state.settle();
-                let (name, bound, used) = if state.waiters > 0 {
-                    ("waiting", state.allowance.waiting, state.waiting)
-                } else {
-                    match state.hook {
-                        Some(hook) if hook < state.allowance.active => ("hook", hook, state.active),
-                        _ => (state.allowance.active_name, state.allowance.active, state.active),
-                    }
-                };
-                match bound.checked_sub(used) {
-                    Some(left) if !left.is_zero() => left,
-                    _ => return name,
+                let (name, left) = state.next();
+                if left.is_zero() {
+                    return name;
                 }
+                left
             };
             tokio::select! {
                 () = tokio::time::sleep(left) => {}
@@ -150,6 +165,18 @@ impl CallClock {
 }
 
 impl State {
+    /// What ends the call if nothing changes, and in what time.
+    fn next(&self) -> (&'static str, Duration) {
+        let (active, waiting) = self.allowance.left(self.active, self.waiting);
+        let is_waiting = self.waiters > 0;
+        match (self.allowance, self.hook.map(|hook| hook.saturating_sub(self.active))) {
+            (Allowance::Together { name, .. }, _) => (name, active),
+            _ if is_waiting => ("waiting", waiting),
+            (_, Some(hook)) if hook < active => ("hook", hook),
+            _ => ("active", active),
+        }
+    }
+
     fn settle(&mut self) {
         let now = Instant::now();
         let elapsed = now.saturating_duration_since(self.since);
@@ -180,11 +207,8 @@ mod tests {
     use super::*;
 
     fn clock(active: u64, waiting: u64) -> Arc<CallClock> {
-        let allowance = Allowance {
-            active_name: "active",
-            active: Duration::from_secs(active),
-            waiting: Duration::from_secs(waiting),
-        };
+        let allowance =
+            Allowance::Apart { active: Duration::from_secs(active), waiting: Duration::from_secs(waiting) };
         Arc::new(CallClock::start(allowance))
     }
 
@@ -213,6 +237,20 @@ mod tests {
         clock.pause();
         clock.resume(Some(Duration::from_secs(100)));
         assert_eq!(clock.expired().await, "active");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_common_bound_holds_for_the_sum_of_both_clocks() {
+        let clock = clock(100, 100);
+        clock.restart(Allowance::Together { name: "background", bound: Duration::from_secs(10) });
+        tokio::time::sleep(Duration::from_secs(4)).await;
+        let waiting = clock.wait();
+        tokio::time::sleep(Duration::from_secs(4)).await;
+        drop(waiting);
+        assert_eq!(clock.left(), (Duration::from_secs(2), Duration::from_secs(2)));
+        let before = Instant::now();
+        assert_eq!(clock.expired().await, "background");
+        assert_eq!(before.elapsed(), Duration::from_secs(2));
     }
 
     #[tokio::test(start_paused = true)]

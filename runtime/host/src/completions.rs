@@ -64,10 +64,13 @@ async fn stream(
     spent: Spent,
     request: ChatRequest,
 ) -> Result<(HostCall, mpsc::Receiver<Chunk>), Fault> {
-    let call = begin(&call, request.weigh())?;
-    check_request(&request)?;
-    let (reply, answer) = oneshot::channel();
-    submit(&call, fuel, spent, ChildAsk::Stream(request, reply))?;
+    let begun = begin(&call, request.weigh()).and_then(|call| {
+        check_request(&request)?;
+        let (reply, answer) = oneshot::channel();
+        submit(&call, fuel, spent.clone(), ChildAsk::Stream(request, reply))?;
+        Ok((call, answer))
+    });
+    let (call, answer) = begun.inspect_err(|_| spent.report(0))?;
     let waiting = call.clock().wait();
     let chunks = answer.await.map_err(|_| gone())??;
     drop(waiting);
@@ -118,7 +121,7 @@ impl HostWithStore<State> for Host {
                 accessor.with(|access| chunks_to_guest(access, chunks, call, lent, spent)).map(Ok)
             }
             Err(error) => {
-                accessor.with(|access| fuel::give_back(access, lent))?;
+                accessor.with(|access| fuel::give_back(access, spent.left_of(lent)))?;
                 Ok(Err(error))
             }
         }

@@ -7,6 +7,7 @@ use crate::bindings::innkeeper::plugin::config::{self as wit, HostWithStore};
 use crate::call::{CallHandle, Interface};
 use crate::fault::{Fault, Settled, denied, settle};
 use crate::state::{Host, State, handle};
+use crate::task;
 use crate::weigh::Weigh;
 
 const READ: Permission = Permission::ConfigRead;
@@ -18,7 +19,8 @@ async fn get(call: CallHandle, key: String) -> Result<Option<String>, Fault> {
         error.message = "this setting is withheld from plugins; no grant changes that".to_owned();
         return Err(error.into());
     }
-    let found = call.store().config().get(&key).await?;
+    let settings = call.store().config();
+    let found = task::run(async move { settings.get(&key).await }).await?;
     call.finish(found.map(|value| value.to_string()))
 }
 

@@ -6,6 +6,8 @@ pub mod data;
 pub mod event;
 pub mod json;
 pub mod manifest;
+#[cfg(test)]
+mod round_trip;
 pub mod tool;
 
 /// Converts between two records whose fields have the same names; `into` names the direction.

@@ -14,17 +14,21 @@ use crate::fault::{Fault, Settled, settle};
 use crate::state::{Host, State, handle};
 
 async fn emit(call: CallHandle, event: wit::Event) -> Result<(), Fault> {
-    let call = call.begin_unchecked(Interface::Events, 0)?;
-    call.check_event_bytes(event_bytes(&event))?;
+    let bytes = event_bytes(&event);
+    let call = call.begin_unchecked(Interface::Events, bytes)?;
+    call.check_event_bytes(bytes)?;
     let event = to_wire(event)?;
     admit(&call, &event, Direction::Emit)?;
+    // A client that reads slowly is waited for like any other.
+    let _waiting = call.clock().wait();
     call.turn().events.emit(event).await?;
     Ok(())
 }
 
 async fn ask(call: CallHandle, question: wit::Question) -> Result<wit::Answer, Fault> {
-    let call = call.begin_unchecked(Interface::Events, 0)?;
-    call.check_event_bytes(question_bytes(&question))?;
+    let bytes = question_bytes(&question);
+    let call = call.begin_unchecked(Interface::Events, bytes)?;
+    call.check_event_bytes(bytes)?;
     let event = question_to_wire(question)?;
     admit(&call, &event, Direction::Call)?;
     call.user()?;
@@ -46,14 +50,16 @@ fn admit(call: &HostCall, event: &WireEvent, direction: Direction) -> Result<(),
         Direction::Emit => Permission::EventsEmit,
         Direction::Call => Permission::EventsCall,
     })?;
-    let bytes = event.kind.len() as u64 + event.data.to_string().len() as u64;
-    call.count_event(bytes)?;
-    call.charge(bytes)
+    Ok(call.count_event(wire_bytes(event))?)
+}
+
+fn wire_bytes(event: &WireEvent) -> u64 {
+    event.kind.len() as u64 + event.data.to_string().len() as u64
 }
 
 /// Lets an event through that came inside an answer: the same checks as for `emit`.
 pub fn admit_streamed(call: &CallHandle, event: &WireEvent) -> Result<(), Fault> {
-    let call = call.begin_unchecked(Interface::Events, 0)?;
+    let call = call.begin_unchecked(Interface::Events, wire_bytes(event))?;
     admit(&call, event, Direction::Emit)
 }
 

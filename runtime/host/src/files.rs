@@ -15,6 +15,7 @@ use crate::call::{CallHandle, HostCall, Interface};
 use crate::fault::{Fault, Settled, settle};
 use crate::state::{Host, State, handle};
 use crate::stream::{Bytestream, bytes_from_guest, bytes_to_guest};
+use crate::task;
 use crate::weigh::Weigh;
 
 const READ: Permission = Permission::FilesRead;
@@ -25,19 +26,22 @@ const NAME_MAX: usize = 255;
 
 async fn get(call: CallHandle, id: FileId) -> Result<Option<File>, Fault> {
     let call = call.begin(Interface::Files, READ, id.weigh())?;
-    let found = call.store().files().get(&call.authority(READ), &id).await?;
+    let (files, authority) = (call.store().files(), call.authority(READ));
+    let found = task::run(async move { files.get(&authority, &id).await }).await?;
     call.finish(found)
 }
 
 async fn list(call: CallHandle, name: Option<String>, page: PageRequest) -> Result<Page<File>, Fault> {
     let call = call.begin(Interface::Files, READ, (&name, &page).weigh())?;
-    let found = call.store().files().list(&call.authority(READ), name.as_deref(), &page).await?;
+    let (files, authority) = (call.store().files(), call.authority(READ));
+    let found = task::run(async move { files.list(&authority, name.as_deref(), &page).await }).await?;
     call.finish(found)
 }
 
 async fn read(call: CallHandle, id: FileId) -> Result<BoxStream<'static, Result<Bytes, Error>>, Fault> {
     let call = call.begin(Interface::Files, READ, id.weigh())?;
-    let opened = call.store().files().open(&call.authority(READ), &id).await?;
+    let (files, authority) = (call.store().files(), call.authority(READ));
+    let opened = task::run(async move { files.open(&authority, &id).await }).await?;
     let (_, bytes) =
         opened.ok_or_else(|| Error::invalid("id", "there is no such file that this plugin may read"))?;
     Ok(charged(call, bytes).boxed())
@@ -69,6 +73,7 @@ async fn create(call: CallHandle, file: NewFile, bytes: mpsc::Receiver<Bytes>) -
         let counted_piece = counted.charge(Interface::Files, piece.len() as u64).map(|()| piece);
         Some((counted_piece.map_err(|_| std::io::Error::other("host-bytes")), (bytes, counted)))
     });
+    // Not on a task: the bytes come from the guest, and the store holds nothing while it waits for them. The row is written on a task of the store's.
     let stored = call.store().files().create(call.user()?, &call.authority(WRITE), file, bytes, most).await;
     let stored = stored.map_err(|error| match error {
         innkeeper_store::StoreError::ByteLimit => {
@@ -84,7 +89,8 @@ async fn create(call: CallHandle, file: NewFile, bytes: mpsc::Receiver<Bytes>) -
 
 async fn delete(call: CallHandle, id: FileId) -> Result<bool, Fault> {
     let call = call.begin(Interface::Files, WRITE, id.weigh())?;
-    let deleted = call.store().files().delete(&call.authority(WRITE), &id).await?;
+    let (files, authority) = (call.store().files(), call.authority(WRITE));
+    let deleted = task::run(async move { files.delete(&authority, &id).await }).await?;
     call.finish(deleted)
 }
 

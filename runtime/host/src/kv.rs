@@ -10,6 +10,7 @@ use crate::bindings::innkeeper::types::common;
 use crate::call::{CallHandle, HostCall, Interface};
 use crate::fault::{Fault, Settled, settle};
 use crate::state::{Host, State, handle};
+use crate::task;
 
 /// Seconds for which entries of a turn outlive its last write.
 const TURN_TTL: u64 = 3_600;
@@ -76,7 +77,8 @@ fn ttl(scope: &KvScope, asked: Option<u64>) -> Option<u64> {
 
 async fn get(call: CallHandle, scope: Scope, key: String) -> Result<Option<KvEntry>, Fault> {
     let (call, scope) = begin_with_key(&call, scope, &key, &[])?;
-    let found = call.store().kv().get(&scope, &key).await?;
+    let kv = call.store().kv();
+    let found = task::run(async move { kv.get(&scope, &key).await }).await?;
     call.finish(found)
 }
 
@@ -89,7 +91,8 @@ async fn set(
 ) -> Result<u64, Fault> {
     let (call, scope) = begin_with_key(&call, scope, &key, &value)?;
     check_value(&value)?;
-    let version = call.store().kv().set(&scope, &key, &value, ttl(&scope, asked), &quota(&call)).await?;
+    let (kv, ttl, quota) = (call.store().kv(), ttl(&scope, asked), quota(&call));
+    let version = task::run(async move { kv.set(&scope, &key, &value, ttl, &quota).await }).await?;
     call.finish(version)
 }
 
@@ -103,8 +106,9 @@ async fn put_if(
 ) -> Result<u64, Fault> {
     let (call, scope) = begin_with_key(&call, scope, &key, &value)?;
     check_value(&value)?;
+    let (kv, ttl, quota) = (call.store().kv(), ttl(&scope, asked), quota(&call));
     let version =
-        call.store().kv().put_if(&scope, &key, &value, expected, ttl(&scope, asked), &quota(&call)).await?;
+        task::run(async move { kv.put_if(&scope, &key, &value, expected, ttl, &quota).await }).await?;
     call.finish(version)
 }
 
@@ -116,13 +120,15 @@ async fn increment(
     asked: Option<u64>,
 ) -> Result<i64, Fault> {
     let (call, scope) = begin_with_key(&call, scope, &key, &[])?;
-    let value = call.store().kv().increment(&scope, &key, by, ttl(&scope, asked), &quota(&call)).await?;
+    let (kv, ttl, quota) = (call.store().kv(), ttl(&scope, asked), quota(&call));
+    let value = task::run(async move { kv.increment(&scope, &key, by, ttl, &quota).await }).await?;
     call.finish(value)
 }
 
 async fn delete(call: CallHandle, scope: Scope, key: String) -> Result<bool, Fault> {
     let (call, scope) = begin_with_key(&call, scope, &key, &[])?;
-    let deleted = call.store().kv().delete(&scope, &key).await?;
+    let kv = call.store().kv();
+    let deleted = task::run(async move { kv.delete(&scope, &key).await }).await?;
     call.finish(deleted)
 }
 
@@ -133,7 +139,8 @@ async fn keys(
     page: PageRequest,
 ) -> Result<Page<String>, Fault> {
     let (call, scope) = begin(&call, scope, &prefix, page.cursor.as_ref().map_or(0, String::len))?;
-    let found = call.store().kv().keys(&scope, &prefix, &page).await?;
+    let kv = call.store().kv();
+    let found = task::run(async move { kv.keys(&scope, &prefix, &page).await }).await?;
     call.finish(found)
 }
 

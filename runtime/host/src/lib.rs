@@ -1,4 +1,4 @@
-//! What a guest can call: one file per interface of the contract, over the store below and the turn above.
+//! The imports of the contract, each interface in a file of its own, over the store below and the turn above.
 //!
 //! A host function runs on an owned handle, so that several of one guest can run at once and none holds the guest's store while it waits.
 //! Which plugin runs when is decided above; SQL is written below.
@@ -24,6 +24,7 @@ pub mod log;
 mod memories;
 pub mod state;
 pub mod stream;
+mod task;
 mod toolbox;
 pub mod turn;
 mod users;

@@ -18,20 +18,20 @@ pub(crate) fn write(call: &CallHandle, level: Level, message: &str, fields: &[(S
     if matches!(call.setup().phase, Phase::Describe) || !call.count_log_line() {
         return;
     }
-    let (plugin, id, message) = (call.plugin(), call.id(), escape(message));
+    let (span, message) = (call.span(), escape(message));
     let fields =
         fields.iter().take(FIELDS_MAX).map(|(name, value)| format!("{}={}", escape(name), escape(value)));
     let fields = fields.collect::<Vec<_>>().join(" ");
     match level {
-        Level::Trace => tracing::trace!(target: "plugin", %plugin, call = id, fields, "{message}"),
-        Level::Debug => tracing::debug!(target: "plugin", %plugin, call = id, fields, "{message}"),
-        Level::Info => tracing::info!(target: "plugin", %plugin, call = id, fields, "{message}"),
-        Level::Warn => tracing::warn!(target: "plugin", %plugin, call = id, fields, "{message}"),
-        Level::Error => tracing::error!(target: "plugin", %plugin, call = id, fields, "{message}"),
+        Level::Trace => tracing::trace!(target: "plugin", parent: span, fields, "{message}"),
+        Level::Debug => tracing::debug!(target: "plugin", parent: span, fields, "{message}"),
+        Level::Info => tracing::info!(target: "plugin", parent: span, fields, "{message}"),
+        Level::Warn => tracing::warn!(target: "plugin", parent: span, fields, "{message}"),
+        Level::Error => tracing::error!(target: "plugin", parent: span, fields, "{message}"),
     }
 }
 
-/// Guest text made fit for a log line or a terminal: control characters and bidirectional overrides escaped, cut to `LINE_MAX` bytes.
+/// Guest text made fit for a log line or a terminal: control, invisible and reordering characters escaped, cut to `LINE_MAX` bytes.
 pub fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len().min(LINE_MAX));
     for c in text.chars() {
@@ -39,8 +39,8 @@ pub fn escape(text: &str) -> String {
             out.push('…');
             break;
         }
-        let reorders = matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{2028}' | '\u{2029}');
-        if c.is_control() || reorders { out.extend(c.escape_default()) } else { out.push(c) }
+        let hides = matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}');
+        if c.is_control() || hides { out.extend(c.escape_default()) } else { out.push(c) }
     }
     out
 }
@@ -64,6 +64,11 @@ mod tests {
     #[test]
     fn guest_text_cannot_forge_lines_or_colours() {
         assert_eq!(escape("a\nb\u{1b}[31m\u{202e}x"), "a\\nb\\u{1b}[31m\\u{202e}x");
+        for hidden in
+            ['\u{61c}', '\u{200b}', '\u{200d}', '\u{2028}', '\u{2060}', '\u{2064}', '\u{2066}', '\u{feff}']
+        {
+            assert!(escape(&hidden.to_string()).starts_with("\\u{"), "{hidden:?}");
+        }
         assert!(escape(&"x".repeat(100_000)).len() < LINE_MAX + 8);
     }
 }

@@ -10,6 +10,7 @@ use crate::bindings::innkeeper::types::common;
 use crate::call::{CallHandle, Interface};
 use crate::fault::{Fault, Settled, settle};
 use crate::state::{Host, State, handle};
+use crate::task;
 use crate::weigh::Weigh;
 
 const READ: Permission = Permission::MemoriesRead;
@@ -20,33 +21,40 @@ const CONTENT_MAX: usize = 64 * 1024;
 
 async fn get(call: CallHandle, id: MemoryId) -> Result<Option<Memory>, Fault> {
     let call = call.begin(Interface::Memories, READ, id.weigh())?;
-    let found = call.store().memories().get(&call.authority(READ), &id).await?;
+    let (memories, authority) = (call.store().memories(), call.authority(READ));
+    let found = task::run(async move { memories.get(&authority, &id).await }).await?;
     call.finish(found)
 }
 
 async fn list(call: CallHandle, page: PageRequest) -> Result<Page<Memory>, Fault> {
     let call = call.begin(Interface::Memories, READ, page.weigh())?;
-    let found = call.store().memories().list(&call.authority(READ), &page).await?;
+    let (memories, authority) = (call.store().memories(), call.authority(READ));
+    let found = task::run(async move { memories.list(&authority, &page).await }).await?;
     call.finish(found)
 }
 
 async fn add(call: CallHandle, content: String) -> Result<Memory, Fault> {
     let call = call.begin(Interface::Memories, WRITE, content.weigh())?;
     check(&content)?;
-    let added = call.store().memories().add(call.user()?, &call.authority(WRITE), &content).await?;
+    let (memories, authority) = (call.store().memories(), call.authority(WRITE));
+    let user = call.user()?.clone();
+    let added = task::run(async move { memories.add(&user, &authority, &content).await }).await?;
     call.finish(added)
 }
 
 async fn update(call: CallHandle, id: MemoryId, content: String, version: String) -> Result<Memory, Fault> {
     let call = call.begin(Interface::Memories, WRITE, (&(&id, &content), &version).weigh())?;
     check(&content)?;
-    let changed = call.store().memories().update(&call.authority(WRITE), &id, &content, &version).await?;
+    let (memories, authority) = (call.store().memories(), call.authority(WRITE));
+    let changed =
+        task::run(async move { memories.update(&authority, &id, &content, &version).await }).await?;
     call.finish(changed)
 }
 
 async fn delete(call: CallHandle, id: MemoryId) -> Result<bool, Fault> {
     let call = call.begin(Interface::Memories, WRITE, id.weigh())?;
-    let deleted = call.store().memories().delete(&call.authority(WRITE), &id).await?;
+    let (memories, authority) = (call.store().memories(), call.authority(WRITE));
+    let deleted = task::run(async move { memories.delete(&authority, &id).await }).await?;
     call.finish(deleted)
 }
 

@@ -233,6 +233,8 @@ pub enum ChunkFault {
     Limit(&'static str),
     /// A chunk that holds something that is not JSON.
     NotJson(String),
+    /// A chunk after `finish` or `failed`.
+    AfterEnd,
     /// The stream ended without `finish` or `failed`.
     Cut,
 }
@@ -263,6 +265,9 @@ impl ChunkConsumer {
     }
 
     fn accept(&mut self, chunk: wit::Chunk) -> Result<Chunk, ChunkFault> {
+        if self.ended {
+            return Err(ChunkFault::AfterEnd);
+        }
         self.call.count_chunk(chunk_bytes(&chunk)).map_err(|stop| match stop {
             Stop::Limit(name) => ChunkFault::Limit(name),
             Stop::Internal(cause) => ChunkFault::NotJson(cause),

@@ -35,8 +35,9 @@ async fn call_tool(
     let bytes = (plugin.len() + name.len() + arguments.len()) as u64;
     let begun = call.begin(Interface::Toolbox, USE, bytes).and_then(|call| {
         let plugin = PluginId::parse(&plugin).map_err(|error| Error::invalid("plugin", error.to_string()))?;
-        json::check(&arguments)
-            .map_err(|error| Error::invalid("arguments", format!("the arguments are not JSON: {error}")))?;
+        json::check_up_to(&arguments, json::MAX_VALUES).map_err(|error| {
+            Error::invalid("arguments", format!("the arguments are not JSON that can be passed on: {error}"))
+        })?;
         let (reply, answer) = oneshot::channel();
         submit(&call, fuel, Spent::default(), ChildAsk::Tool { plugin, name, arguments, reply })?;
         Ok((call, answer))

@@ -11,6 +11,7 @@ use crate::call::{CallHandle, Interface};
 use crate::convert::data::user;
 use crate::fault::{Fault, Settled, settle};
 use crate::state::{Host, State, handle};
+use crate::task;
 use crate::weigh::Weigh;
 
 const READ: Permission = Permission::UsersRead;
@@ -21,13 +22,15 @@ const IDS_MAX: usize = 200;
 async fn me(call: CallHandle) -> Result<Option<User>, Fault> {
     let call = call.begin(Interface::Users, READ, 0)?;
     let Some(id) = call.principal().user().cloned() else { return Ok(None) };
-    let found = call.store().users().get(&call.authority(READ), &id).await?;
+    let (users, authority) = (call.store().users(), call.authority(READ));
+    let found = task::run(async move { users.get(&authority, &id).await }).await?;
     call.finish(found)
 }
 
 async fn get(call: CallHandle, id: UserId) -> Result<Option<User>, Fault> {
     let call = call.begin(Interface::Users, READ, id.weigh())?;
-    let found = call.store().users().get(&call.authority(READ), &id).await?;
+    let (users, authority) = (call.store().users(), call.authority(READ));
+    let found = task::run(async move { users.get(&authority, &id).await }).await?;
     call.finish(found)
 }
 
@@ -36,13 +39,15 @@ async fn get_many(call: CallHandle, ids: Vec<UserId>) -> Result<Vec<User>, Fault
     if ids.len() > IDS_MAX {
         return Err(Error::invalid("ids", format!("{} ids; at most {IDS_MAX} are allowed", ids.len())).into());
     }
-    let found = call.store().users().get_many(&call.authority(READ), &ids).await?;
+    let (users, authority) = (call.store().users(), call.authority(READ));
+    let found = task::run(async move { users.get_many(&authority, &ids).await }).await?;
     call.finish(found)
 }
 
 async fn list(call: CallHandle, name: Option<String>, page: PageRequest) -> Result<Page<User>, Fault> {
     let call = call.begin(Interface::Users, READ, (&name, &page).weigh())?;
-    let found = call.store().users().list(&call.authority(READ), name.as_deref(), &page).await?;
+    let (users, authority) = (call.store().users(), call.authority(READ));
+    let found = task::run(async move { users.list(&authority, name.as_deref(), &page).await }).await?;
     call.finish(found)
 }
 

@@ -17,7 +17,7 @@ use crate::call::{CallHandle, Interface, Phase};
 use crate::log::Level;
 
 /// Most bytes of random numbers that a guest gets at once.
-const RANDOM_MAX: u64 = 1 << 20;
+const RANDOM_MAX: u64 = 64 << 10;
 
 /// WASI for a call. While a plugin describes itself the clock stands still and random numbers repeat, so that a manifest is repeatable.
 pub fn context(call: &CallHandle) -> WasiCtx {

@@ -10,6 +10,8 @@ pub(crate) trait Weigh {
 
 /// Fixed cost of a record, so that a list of empty ones is not free.
 const RECORD: u64 = 64;
+/// Fixed cost of an element of a list: what the host takes for an empty text.
+const ELEMENT: u64 = size_of::<String>() as u64;
 
 impl Weigh for () {
     fn weigh(&self) -> u64 {
@@ -73,7 +75,7 @@ impl<A: Weigh, B: Weigh> Weigh for (A, B) {
 
 impl<T: Weigh> Weigh for Vec<T> {
     fn weigh(&self) -> u64 {
-        self.iter().map(Weigh::weigh).sum()
+        self.iter().map(|element| ELEMENT + element.weigh()).sum()
     }
 }
 

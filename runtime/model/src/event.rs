@@ -5,6 +5,10 @@ use serde_json::Value;
 
 use crate::permission::{Grants, Permission};
 
+/// How many values the data of a plugin's event may hold, arrays, objects and all that is in them. Events are kept taken apart, many of
+/// a stream at once, and a value needs up to 36 times the memory of its text.
+pub const MAX_VALUES: usize = 10_000;
+
 /// An event: `{"type": …, "data": …}`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct WireEvent {

@@ -40,6 +40,24 @@ macro_rules! limits {
     };
 }
 
+/// How many times its default a limit may be where an operator has set no ceiling.
+const HEADROOM: u64 = 4;
+
+/// Limits that share the server out among plugins and people, so that no plugin may wish for more of them.
+pub const OPERATORS_ONLY: &[&str] =
+    &["calls-per-plugin", "calls-per-user", "queue", "queue-wait", "describe", "describe-fuel"];
+
+impl Limits {
+    /// The ceilings of a server whose operator has set none.
+    pub fn default_ceilings() -> Self {
+        let mut ceilings = Self::default();
+        for info in Self::ALL {
+            ceilings.set(info.name, info.default.saturating_mul(HEADROOM).min(info.ceiling));
+        }
+        ceilings
+    }
+}
+
 /// What there is to know about a limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct LimitInfo {
@@ -72,7 +90,7 @@ limits! {
     /// What a call may compute after it delivered its result.
     background_fuel: "background-fuel", "units", 200_000_000, 1_000_000_000_000;
     /// Memories and tables of a call, summed.
-    memory: "memory", "bytes", 64 * MIB, 4096 * MIB;
+    memory: "memory", "bytes", 64 * MIB, 512 * MIB;
     /// Core instances, memories and tables that one component may have, each.
     instances: "instances", "instances", 32, 200;
     /// Resources, streams, futures and tasks that a call may have open.
@@ -99,6 +117,8 @@ limits! {
     chunks: "chunks", "chunks", 200_000, 100_000_000;
     /// Bytes of one chunk.
     chunk_bytes: "chunk-bytes", "bytes", MIB, 64 * MIB;
+    /// Bytes of all chunks of an answer.
+    answer_bytes: "answer-bytes", "bytes", 16 * MIB, 512 * MIB;
     /// Completions and embeddings that a call may ask for.
     completions: "completions", "calls", 16, 10_000;
     /// How deep plugins may call plugins.

@@ -6,8 +6,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::id::{PluginId, PluginIdError};
+use crate::json;
 use crate::limits::{LimitError, LimitMap, Limits};
 use crate::permission::Permission;
+
+/// Most values of a JSON Schema. Schemas are kept taken apart for as long as the plugin is installed.
+const SCHEMA_VALUES: usize = 5_000;
 
 /// A permission that the plugin asks for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -386,7 +390,7 @@ fn object_schema(field: &str, schema: &str) -> Result<Value, ManifestError> {
     if schema.len() > 256 * 1024 {
         return Err(wrong(format!("it has {} bytes; at most 262144 are allowed", schema.len())));
     }
-    let value: Value = serde_json::from_str(schema).map_err(|error| wrong(error.to_string()))?;
+    let (value, _) = json::parse(schema, SCHEMA_VALUES).map_err(|error| wrong(error.to_string()))?;
     match value.get("type").and_then(Value::as_str) {
         Some("object") => Ok(value),
         _ => Err(wrong("its `type` is not `object`".to_owned())),

@@ -24,6 +24,17 @@ pub enum RegistryError {
     /// A JSON Schema of the manifest cannot be used.
     #[error(transparent)]
     Schema(#[from] SchemaError),
+    /// A plugin has the id already.
+    #[error(
+        "plugin `{plugin}` is installed already, as revision {revision}; to make this component its next revision, install it with \
+         `--replace` (`?replace=true` over HTTP): settings, values and the grants that it still asks for are kept"
+    )]
+    Duplicate {
+        /// Which plugin.
+        plugin: PluginId,
+        /// Its revision.
+        revision: i64,
+    },
     /// There is no such plugin.
     #[error("plugin `{0}` is not installed; `innkeeper plugin list` shows what is")]
     NotFound(PluginId),

@@ -5,22 +5,35 @@ use std::sync::Arc;
 use innkeeper_model::manifest::Manifest;
 use innkeeper_model::permission::{Grants, Risk};
 use innkeeper_model::plugin::{InstalledPlugin, PluginSettings};
-use innkeeper_store::{Decision, NewRevision};
+use innkeeper_store::{Decision, NewRevision, StoreError};
 
 use crate::error::RegistryError;
 use crate::registry::{Fresh, Registry, finished};
 use crate::schema::Schemas;
 use crate::view::PluginView;
 
+/// How to install a component.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct InstallOptions {
+    /// Grant what the manifest asks for, except what acts on people.
+    pub grant_requested: bool,
+    /// Make it the next revision of the plugin that has its id. Without this an id that is taken is an error:
+    /// a stranger's component must not come by the grants and values of another by its name alone.
+    pub replace: bool,
+}
+
 impl Registry {
-    /// Installs a component, as a new plugin or as the next revision of one that is there.
+    /// Installs a component.
     ///
     /// A new plugin is enabled and has no grants. A further revision keeps settings and values, and those grants that it still asks for.
-    /// `grant_requested` also grants what the manifest asks for, except what acts on people.
     ///
     /// # Errors
-    /// `TooLarge`, `Load`, `Schema`: what is wrong with the component; `Store`. Nothing is installed then.
-    pub async fn install(&self, bytes: Vec<u8>, grant_requested: bool) -> Result<PluginView, RegistryError> {
+    /// `TooLarge`, `Load`, `Schema`: what is wrong with the component; `Duplicate`; `Store`. Nothing is installed then.
+    pub async fn install(
+        &self,
+        bytes: Vec<u8>,
+        options: InstallOptions,
+    ) -> Result<PluginView, RegistryError> {
         let size = bytes.len() as u64;
         let max = self.0.component_max;
         if size > max {
@@ -42,31 +55,41 @@ impl Registry {
         };
         let fresh = Fresh { plugin: manifest.id.clone(), loaded, schemas, manifest };
         let registry = self.clone();
-        self.run(async move { registry.commit(new, fresh, grant_requested).await }).await
+        self.run(async move { registry.commit(new, fresh, options).await }).await
     }
 
     async fn commit(
         &self,
         new: NewRevision,
         fresh: Fresh,
-        grant_requested: bool,
+        options: InstallOptions,
     ) -> Result<PluginView, RegistryError> {
         let inner = &self.0;
         let id = new.manifest.id.clone();
         let mut book = inner.book.lock().await;
         let manifest = Arc::clone(&fresh.manifest);
         let digest = new.digest.clone();
-        let decide = move |before: Option<&InstalledPlugin>| {
-            let decision = decision(&manifest, before, grant_requested);
+        let mut duplicate = None;
+        let decide = |before: Option<&InstalledPlugin>| {
+            if let Some(before) = before.filter(|_| !options.replace) {
+                duplicate =
+                    Some(RegistryError::Duplicate { plugin: before.id.clone(), revision: before.revision });
+                return Err(StoreError::Conflict("the plugin's id".to_owned()));
+            }
+            let decision = decision(&manifest, before, options.grant_requested);
             let same = |before: &InstalledPlugin| {
                 before.digest == digest
                     && before.settings == decision.settings
                     && before.grants == decision.grants
             };
             // The same bytes again change nothing, and end no call.
-            (!before.is_some_and(same)).then_some(decision)
+            Ok((!before.is_some_and(same)).then_some(decision))
         };
-        let installed = inner.store.plugins().install_with(new, decide).await?;
+        let installed = inner.store.plugins().install_with(new, decide).await;
+        let installed = match duplicate {
+            Some(duplicate) => return Err(duplicate),
+            None => installed?,
+        };
         let loads = inner.refresh(&mut book, Some(fresh)).await?;
         drop(book);
         finished(loads).await;

@@ -18,6 +18,7 @@ mod view;
 mod watch;
 
 pub use error::{RegistryError, SchemaError, ValueProblem};
+pub use install::InstallOptions;
 pub use limits::{CutLimit, LimitsConfig};
 pub use plugin::{ArgumentError, Plugin};
 pub use registry::Registry;

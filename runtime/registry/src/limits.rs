@@ -1,6 +1,6 @@
 //! Limits of a plugin: what the operator set, else what the manifest wishes, else the server's default; never above the ceiling.
 
-use innkeeper_model::limits::{LimitMap, Limits};
+use innkeeper_model::limits::{LimitMap, Limits, OPERATORS_ONLY};
 use serde::Serialize;
 
 /// The server's limits.
@@ -13,9 +13,9 @@ pub struct LimitsConfig {
 }
 
 impl Default for LimitsConfig {
-    /// The built-in defaults under the highest ceilings.
+    /// The built-in defaults and ceilings.
     fn default() -> Self {
-        Self { defaults: Limits::default(), ceilings: Limits::ceilings() }
+        Self { defaults: Limits::default(), ceilings: Limits::default_ceilings() }
     }
 }
 
@@ -37,12 +37,18 @@ impl LimitsConfig {
         let mut cut = Vec::new();
         for info in Limits::ALL {
             let ceiling = self.ceilings.get(info.name).unwrap_or(info.ceiling).min(info.ceiling);
-            let wished = settings.get(info.name).or_else(|| wishes.get(info.name)).copied();
+            let default = self.defaults.get(info.name).unwrap_or(info.default);
+            let (wished, ceiling) = match (settings.get(info.name), wishes.get(info.name)) {
+                (Some(&set), _) => (Some(set), ceiling),
+                (None, Some(&wish)) if OPERATORS_ONLY.contains(&info.name) => {
+                    (Some(wish), default.min(ceiling))
+                }
+                (None, wish) => (wish.copied(), ceiling),
+            };
             if let Some(wished) = wished.filter(|&wished| wished > ceiling) {
                 cut.push(CutLimit { name: info.name, wished, ceiling });
             }
-            let value = wished.or_else(|| self.defaults.get(info.name)).unwrap_or(info.default);
-            limits.set(info.name, value.min(ceiling));
+            limits.set(info.name, wished.unwrap_or(default).min(ceiling));
         }
         (limits, cut)
     }
@@ -71,6 +77,30 @@ mod tests {
         let (limits, cut) = config.effective(&map(&[("fuel", 5_000)]), &LimitMap::new());
         assert_eq!(limits.fuel, 1_000);
         assert_eq!(cut, [CutLimit { name: "fuel", wished: 5_000, ceiling: 1_000 }]);
+    }
+
+    #[test]
+    fn a_manifest_cannot_wish_for_a_larger_share_of_the_server() {
+        let config = LimitsConfig::default();
+        for &name in OPERATORS_ONLY {
+            let default = config.defaults.get(name).unwrap();
+            let (limits, cut) = config.effective(&map(&[(name, default * 2)]), &LimitMap::new());
+            assert_eq!(limits.get(name), Some(default), "{name}");
+            assert_eq!(cut, [CutLimit { name, wished: default * 2, ceiling: default }]);
+            let (limits, _) = config.effective(&map(&[(name, default / 2)]), &LimitMap::new());
+            assert_eq!(limits.get(name), Some(default / 2), "{name}");
+            let (limits, _) = config.effective(&LimitMap::new(), &map(&[(name, default * 2)]));
+            assert_eq!(limits.get(name), Some(default * 2), "{name}");
+        }
+    }
+
+    #[test]
+    fn without_an_operator_no_wish_goes_beyond_four_times_the_default() {
+        let config = LimitsConfig::default();
+        for info in Limits::ALL {
+            let (limits, _) = config.effective(&map(&[(info.name, u64::MAX)]), &LimitMap::new());
+            assert!(limits.get(info.name).unwrap() <= info.default * 4, "{}", info.name);
+        }
     }
 
     #[test]

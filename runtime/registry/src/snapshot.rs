@@ -100,7 +100,7 @@ impl Snapshot {
 
     /// Those with actions that the operator offers on this model's messages.
     pub fn actions_for(&self, model: &str) -> Vec<Arc<Plugin>> {
-        self.actions.iter().filter(|plugin| applies(&plugin.settings, model)).cloned().collect()
+        self.actions.iter().filter(|plugin| self.applies(&plugin.settings, model)).cloned().collect()
     }
 
     /// Those with scheduled work.
@@ -135,7 +135,7 @@ impl Snapshot {
         for entry in &self.filters {
             let Some(filter) = entry.filter().filter(|filter| wanted(filter)) else { continue };
             let named = || toggles.iter().any(|id| id == entry.installed.id.as_str());
-            if !applies(&entry.installed.settings, model) || (filter.toggle && !named()) {
+            if !self.applies(&entry.installed.settings, model) || (filter.toggle && !named()) {
                 continue;
             }
             let on_failure = on_failure(&entry.manifest, &entry.installed.settings);
@@ -150,6 +150,18 @@ impl Snapshot {
             }
         }
         Ok(filters)
+    }
+
+    /// Whether the operator put a plugin to work for a model. The name of a pipe stands for all its models: what follows the name
+    /// in a request is up to the client.
+    fn applies(&self, settings: &PluginSettings, model: &str) -> bool {
+        let pipe = model.split_once('.').map(|(pipe, _)| pipe).filter(|pipe| self.is_pipe(pipe));
+        settings.global || settings.models.iter().any(|of| of == model || Some(of.as_str()) == pipe)
+    }
+
+    fn is_pipe(&self, id: &str) -> bool {
+        let entry = PluginId::parse(id).ok().and_then(|id| self.entries.get(&id));
+        entry.is_some_and(|entry| entry.manifest.kinds.pipe)
     }
 
     pub(crate) fn entry(&self, id: &PluginId) -> Result<&Arc<Entry>, RegistryError> {
@@ -188,8 +200,4 @@ impl Entry {
         let own = self.manifest.filter.as_ref().map_or(0, |filter| filter.priority);
         self.installed.settings.priority.unwrap_or(own)
     }
-}
-
-fn applies(settings: &PluginSettings, model: &str) -> bool {
-    settings.global || settings.models.iter().any(|of| of == model)
 }

@@ -7,8 +7,9 @@ use innkeeper_host::convert::{chat_request, json, tool as convert_tool};
 use innkeeper_model::chat_message::StoredMessage;
 use innkeeper_model::chat_request::ChatRequest;
 use innkeeper_model::chunk::Chunk;
+use innkeeper_model::json::ParseError;
 use innkeeper_model::tool::{ActionResult, ToolContent, ToolResult};
-use innkeeper_model::{Error, Permission, PluginError};
+use innkeeper_model::{Error, ErrorCode, Permission, PluginError};
 
 use crate::error::CallError;
 use crate::exports::{ModelList, PipeModel};
@@ -32,6 +33,10 @@ pub(crate) fn shortened(error: PluginError) -> PluginError {
             message: cut(error.message),
             subject: error.subject.map(cut),
             details: error.details.filter(|details| details.len() <= ERROR_MAX),
+            code: match error.code {
+                ErrorCode::Other(code) => ErrorCode::Other(cut(code)),
+                code => code,
+            },
             ..error
         }),
     }
@@ -119,7 +124,7 @@ fn may_show(call: &CallHandle, content: &[ToolContent]) -> Result<(), CallError>
     call.require(Permission::EventsHtml).map_err(|error| CallError::Plugin(PluginError::Host(error)))
 }
 
-fn not_json(error: serde_json::Error) -> CallError {
+fn not_json(error: ParseError) -> CallError {
     CallError::Invalid(format!("it answered with text that is not JSON: {error}"))
 }
 

@@ -2,8 +2,11 @@
 //!
 //! The pool's numbers are measured: keeping memory resident with `pagemap_scan` is what makes fresh instances cheap on several threads.
 
+use std::time::Duration;
+
 use wasmtime::{
-    Config, Enabled, Engine, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig, Strategy,
+    Config, Enabled, Engine, EngineWeak, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig,
+    Strategy,
 };
 
 /// How the engine is made.
@@ -24,7 +27,10 @@ impl Default for EngineOptions {
 }
 
 /// How much fuel a guest uses between two points at which it lets others run: about 80 µs.
-pub const FUEL_YIELD: u64 = 1_000_000;
+pub(crate) const FUEL_YIELD: u64 = 1_000_000;
+
+/// How long a guest may keep its thread by calling host functions, which use next to no fuel.
+const TICK: Duration = Duration::from_millis(10);
 
 /// Stack of the host on the same fiber, in bytes: drivers and decoders run there.
 const HOST_STACK: usize = 1 << 20;
@@ -36,14 +42,34 @@ const TABLES: u32 = 8;
 const KEEP_RESIDENT: usize = 2 << 20;
 
 /// Makes the engine, from a pool if the address space is there for one, else on demand.
-pub fn engine(options: &EngineOptions) -> wasmtime::Result<Engine> {
-    match Engine::new(config(options).allocation_strategy(pool(options))) {
-        Ok(engine) => Ok(engine),
+pub(crate) fn engine(options: &EngineOptions) -> wasmtime::Result<Engine> {
+    let engine = match Engine::new(config(options).allocation_strategy(pool(options))) {
+        Ok(engine) => engine,
         Err(error) => {
             tracing::warn!(%error, "no address space for a pool of {} instances; allocating on demand, which is slower", options.instances);
-            Engine::new(&config(options))
+            Engine::new(&config(options))?
         }
+    };
+    let weak = engine.weak();
+    std::thread::Builder::new().name("innkeeper-ticks".to_owned()).spawn(move || tick(&weak))?;
+    Ok(engine)
+}
+
+/// Moves the engine's time on until the engine is gone.
+fn tick(engine: &EngineWeak) {
+    while let Some(engine) = engine.upgrade() {
+        engine.increment_epoch();
+        drop(engine);
+        std::thread::sleep(TICK);
     }
+}
+
+/// The same pool without metering: what calls are measured beside.
+#[doc(hidden)]
+pub fn bare_engine(options: &EngineOptions) -> wasmtime::Result<Engine> {
+    Engine::new(
+        config(options).consume_fuel(false).epoch_interruption(false).allocation_strategy(pool(options)),
+    )
 }
 
 /// An engine that only compiles; its machine code fits `engine` of the same options.
@@ -57,6 +83,7 @@ fn config(options: &EngineOptions) -> Config {
         .strategy(Strategy::Cranelift)
         .cranelift_opt_level(OptLevel::Speed)
         .consume_fuel(true)
+        .epoch_interruption(true)
         .max_wasm_stack(options.stack)
         .async_stack_size(options.stack + HOST_STACK)
         .wasm_component_model(true)

@@ -118,18 +118,18 @@ impl CallError {
 
     /// Errors whose types wasmtime keeps to itself are known by their text; a test provokes each.
     fn from_text(error: &wasmtime::Error) -> Self {
-        let text = format!("{error:#}");
+        // Outer layers hold a backtrace with names that the guest has chosen.
         let root = error.root_cause().to_string();
-        if text.contains("fuel allocated for hostcalls has been exhausted") {
+        if root.contains("fuel allocated for hostcalls has been exhausted") {
             return Self::Limit("transfer");
         }
-        if text.contains("store handle limit exceeded") {
+        if root.contains("store handle limit exceeded") {
             return Self::Limit("handles");
         }
-        if text.contains("resource limit exceeded") {
+        if root.contains("resource limit exceeded") {
             return Self::Limit("instances");
         }
-        tracing::debug!(error = text, "a guest was stopped by the engine");
+        tracing::debug!(error = root, "a guest was stopped by the engine");
         Self::Trap(innkeeper_host::log::escape(&root))
     }
 }
@@ -141,6 +141,7 @@ impl From<ChunkFault> for CallError {
             ChunkFault::NotJson(problem) => {
                 Self::Invalid(format!("a chunk holds text that is not JSON: {problem}"))
             }
+            ChunkFault::AfterEnd => Self::Invalid("a chunk came after `finish` or `failed`".to_owned()),
             ChunkFault::Cut => Self::Invalid("the answer ended without `finish` or `failed`".to_owned()),
         }
     }

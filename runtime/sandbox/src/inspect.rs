@@ -12,7 +12,7 @@ const VERSION: (u64, u64) = (0, 1);
 /// Largest component that is looked at, in bytes.
 pub const COMPONENT_MAX: usize = 64 << 20;
 
-/// Deepest nesting of components, and most definitions of one kind, that are looked at.
+/// Deepest nesting of components that is looked at.
 const NESTING_MAX: usize = 16;
 
 /// Why bytes are not a plugin.

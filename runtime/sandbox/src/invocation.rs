@@ -3,6 +3,7 @@
 //! Deadlines are raced against the guest from outside its event loop. A trap, a cut or a limit retires the instance:
 //! nothing is ever called on it again.
 
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use innkeeper_model::limits::Limits;
 use innkeeper_model::receipt::{Background, Outcome, Receipt, Usage};
 use innkeeper_model::time::UnixNanos;
 use tokio::sync::oneshot;
+use tracing::Instrument as _;
 use wasmtime::component::Accessor;
 use wasmtime::{AsContextMut, Store};
 
@@ -76,6 +78,14 @@ impl Budget {
     }
 }
 
+impl Drop for Invocation {
+    /// Whoever drops a call before it has said how it ended still hears what fuel it took.
+    fn drop(&mut self) {
+        let used = self.fuel_used();
+        self.call.settle(Outcome::Cancelled, used);
+    }
+}
+
 impl Invocation {
     /// Makes an instance. Start functions of the guest run here, under the call's limits.
     /// Fails with the receipt of what was used.
@@ -91,7 +101,7 @@ impl Invocation {
             // The pool could not give more, and the guest should hear of a limit rather than of a failure.
             setup.limits = Arc::new(Limits { memory: max_memory, ..(*setup.limits).clone() });
         }
-        let allowance = Allowance { active_name: "active", active: budget.active, waiting: budget.waiting };
+        let allowance = Allowance::Apart { active: budget.active, waiting: budget.waiting };
         let call = CallHandle::new(setup, Arc::new(CallClock::start(allowance)));
         let export = "instantiate";
         let mut store = match store(&plugin, &call, budget.fuel) {
@@ -102,7 +112,8 @@ impl Invocation {
                 return Err((error, receipt));
             }
         };
-        let made = bounded(&call, async { plugin.pre.instantiate_async(&mut store).await }).await;
+        let span = call.span().clone();
+        let made = bounded(&call, pin!(plugin.pre.instantiate_async(&mut store))).instrument(span).await;
         match made {
             Ok(instance) => {
                 call.clock().pause();
@@ -147,7 +158,8 @@ impl Invocation {
     pub(crate) async fn describe(mut self) -> Result<innkeeper_model::manifest::RawManifest, CallError> {
         let (plugin, instance) = (Arc::clone(&self.plugin), &self.instance);
         self.call.clock().resume(None);
-        bounded(&self.call, plugin.exports.describe(&mut self.store, instance)).await
+        let span = self.call.span().clone();
+        bounded(&self.call, pin!(plugin.exports.describe(&mut self.store, instance))).instrument(span).await
     }
 
     /// Calls a hook and keeps the instance for the next one. The whole call's budget goes on, but not its clocks between hooks;
@@ -161,10 +173,10 @@ impl Invocation {
         self.retired = Some(Outcome::Cancelled);
         self.call.clock().resume(Some(Duration::from_millis(self.call.limits().hook)));
         let (plugin, instance, store) = (&self.plugin, &self.instance, &mut self.store);
-        let result = bounded(&self.call, async move {
+        let run = pin!(async move {
             store.run_concurrent(async |accessor| plugin.exports.ask(accessor, instance, ask).await).await?
-        })
-        .await;
+        });
+        let result = bounded(&self.call, run).instrument(self.call.span().clone()).await;
         self.call.clock().pause();
         match result {
             Ok(answered) => {
@@ -197,7 +209,7 @@ impl Invocation {
 
     async fn drive(mut self, ask: Option<Ask>, deliver: Option<oneshot::Sender<Delivered>>) -> Receipt {
         if let Some(outcome) = self.retired.take() {
-            let used = self.call.usage(self.fuel_used(self.fuel));
+            let used = self.call.usage(self.fuel_used());
             return receipt(&self.call, self.export, self.started_at, outcome, used, None);
         }
         self.call.clock().resume(None);
@@ -206,14 +218,14 @@ impl Invocation {
         let (plugin, instance, said) = (&self.plugin, &self.instance, self.said.clone());
         let ended = {
             let (store, progress) = (&mut self.store, &progress);
-            bounded(&self.call, async move {
+            let run = pin!(async move {
                 store
                     .run_concurrent(async |accessor| {
                         serve(accessor, plugin, instance, ask, said, progress).await
                     })
                     .await?
-            })
-            .await
+            });
+            bounded(&self.call, run).instrument(self.call.span().clone()).await
         };
         let Progress { deliver, delivered, .. } =
             progress.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -241,8 +253,9 @@ impl Invocation {
         }
     }
 
-    fn fuel_used(&self, of: u64) -> u64 {
-        of.saturating_sub(self.store.get_fuel().unwrap_or(0))
+    /// Fuel used so far, children's included; background work has fuel of its own.
+    pub fn fuel_used(&self) -> u64 {
+        self.fuel.saturating_sub(self.store.get_fuel().unwrap_or(0))
     }
 }
 
@@ -321,26 +334,27 @@ fn begin_background<'a>(
     let limits = Arc::clone(progress.call.limits());
     accessor.with(|mut access| {
         let mut store = access.as_context_mut();
-        let used = progress.call.usage(progress.fuel.saturating_sub(store.get_fuel()?));
+        let left = store.get_fuel()?;
+        let used = progress.call.usage(progress.fuel.saturating_sub(left));
+        // What another call has lent does not grow by being delivered: tails of many children would be without end.
+        let is_child = progress.call.setup().depth > 0;
+        let fuel = if is_child { limits.background_fuel.min(left) } else { limits.background_fuel };
         if goes_on {
-            store.set_fuel(limits.background_fuel)?;
+            store.set_fuel(fuel)?;
             let time = Duration::from_millis(limits.background);
-            progress.call.clock().restart(Allowance {
-                active_name: "background",
-                active: time,
-                waiting: time,
-            });
+            progress.call.clock().restart(Allowance::Together { name: "background", bound: time });
         }
         progress.call.settle(outcome.clone(), used.fuel);
-        progress.delivered = Some((outcome, used, goes_on.then_some(limits.background_fuel)));
+        progress.delivered = Some((outcome, used, goes_on.then_some(fuel)));
         Ok(())
     })
 }
 
 /// Runs the guest until it ends, a clock runs out, or somebody ends the call.
+/// The guest's future is pinned by the caller: taken by value it would be in this one twice, and each call's future is moved about.
 async fn bounded<R>(
     call: &CallHandle,
-    run: impl Future<Output = wasmtime::Result<R>>,
+    run: Pin<&mut impl Future<Output = wasmtime::Result<R>>>,
 ) -> Result<R, CallError> {
     let (cancel, removed) = (&call.turn().cancel, call.grants().ended());
     if cancel.is_cancelled() || removed.is_cancelled() {
@@ -367,6 +381,8 @@ fn store(plugin: &LoadedPlugin, call: &CallHandle, fuel: u64) -> wasmtime::Resul
     store.limiter(|state| &mut state.limiter);
     store.set_fuel(fuel)?;
     store.fuel_async_yield_interval(Some(FUEL_YIELD))?;
+    store.set_epoch_deadline(1);
+    store.epoch_deadline_async_yield_and_update(1);
     store.set_hostcall_fuel(usize::try_from(limits.transfer).unwrap_or(usize::MAX));
     let handles = usize::try_from(limits.handles).unwrap_or(usize::MAX);
     store.set_max_component_handles(handles);
@@ -404,7 +420,6 @@ fn receipt(
 fn background_outcome(error: &CallError) -> Outcome {
     match error {
         CallError::Limit("fuel") => CallError::Limit("background-fuel").outcome(),
-        CallError::Limit("waiting") => CallError::Limit("background").outcome(),
         error => error.outcome(),
     }
 }

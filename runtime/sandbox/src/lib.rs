@@ -18,10 +18,7 @@ mod sandbox;
 
 pub use admission::Permit;
 pub use compile::Compiler;
-/// For measuring beside bare wasmtime: the engine alone.
-#[doc(hidden)]
-pub use engine::engine as bare_engine;
-pub use engine::{EngineOptions, FUEL_YIELD};
+pub use engine::{EngineOptions, bare_engine};
 pub use error::{CallError, LoadError};
 pub use exports::{Answer, Ask, ModelList, PipeModel, Reply};
 pub use inspect::{InspectError, Inspection, inspect};

@@ -9,9 +9,11 @@ use axum::http::header::CONTENT_LENGTH;
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
 use innkeeper_model::json::{self, JsonError, MAX_DEPTH};
+use innkeeper_store::StoreError;
 use serde::de::DeserializeOwned;
 
 use crate::app::App;
+use crate::caller::Caller;
 use crate::failure::{Failure, answers};
 
 /// Why a body cannot be used.
@@ -50,11 +52,18 @@ pub(crate) enum BodyFailure {
     /// JSON of another shape.
     #[error("the body does not fit this route: {0}")]
     Shape(String),
+    /// The key was revoked while the body came in.
+    #[error("the key of this request was revoked, or the person's role has changed, while the body was sent")]
+    Revoked,
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
 }
 
 impl From<BodyFailure> for Failure {
     fn from(error: BodyFailure) -> Self {
-        let (status, code) = match &error {
+        let (status, code) = match error {
+            BodyFailure::Store(error) => return error.into(),
             BodyFailure::TooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, "body-too-large"),
             BodyFailure::TooSlow(_) => (StatusCode::REQUEST_TIMEOUT, "body-too-slow"),
             BodyFailure::Broken => (StatusCode::BAD_REQUEST, "body-broken"),
@@ -63,6 +72,7 @@ impl From<BodyFailure> for Failure {
             }
             BodyFailure::TooDeep { .. } => (StatusCode::BAD_REQUEST, "too-deep"),
             BodyFailure::Shape(_) => (StatusCode::BAD_REQUEST, "invalid-body"),
+            BodyFailure::Revoked => (StatusCode::UNAUTHORIZED, "unauthorized"),
         };
         Self::new(status, code, error.to_string())
     }
@@ -90,7 +100,11 @@ impl FromRequest<App> for JsonText {
 
     async fn from_request(request: Request, app: &App) -> Result<Self, BodyFailure> {
         let options = app.options();
+        let caller = request.extensions().get::<Caller>().cloned();
         let bytes = read(request, options.json_max, options.body_timeout).await?;
+        if let Some(caller) = &caller {
+            check_still(app, caller).await?;
+        }
         let text = String::from_utf8(bytes.into())
             .map_err(|error| BodyFailure::Encoding(error.utf8_error().valid_up_to()))?;
         // An empty body stands for an object without fields, so that a call without arguments needs none.
@@ -102,6 +116,11 @@ impl FromRequest<App> for JsonText {
             Err(error) => Err(misplaced(&text, &error)),
         }
     }
+}
+
+/// Refuses a caller whose key was revoked, or whose role has changed, while the body came in.
+pub(crate) async fn check_still(app: &App, caller: &Caller) -> Result<(), BodyFailure> {
+    if app.access().holds(caller).await? { Ok(()) } else { Err(BodyFailure::Revoked) }
 }
 
 /// Reads a body whole.

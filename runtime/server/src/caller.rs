@@ -21,7 +21,10 @@ impl FromRequestParts<App> for Caller {
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Failure> {
         let unauthorized = || Failure::new(StatusCode::UNAUTHORIZED, "unauthorized", UNAUTHORIZED);
         let secret = bearer(&parts.headers).ok_or_else(unauthorized)?;
-        app.access().verify(secret).await?.ok_or_else(unauthorized)
+        let caller = app.access().verify(secret).await?.ok_or_else(unauthorized)?;
+        // For whoever reads the body, and has to look again when it is there.
+        parts.extensions.insert(caller.clone());
+        Ok(caller)
     }
 }
 

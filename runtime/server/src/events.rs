@@ -5,10 +5,16 @@ mod origin;
 pub(crate) mod socket;
 pub(crate) mod subscribe;
 
-use innkeeper_dispatch::Delivery;
+use std::sync::Arc;
+
+use axum::http::StatusCode;
+use innkeeper_dispatch::{Delivery, TooManySubscriptions};
+use innkeeper_model::event::WireEvent;
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
+
+use crate::failure::Failure;
 
 /// An event as it reaches a window.
 #[derive(Debug, Serialize, ToSchema)]
@@ -42,14 +48,22 @@ struct Event {
 
 impl From<Delivery> for Delivered {
     fn from(delivery: Delivery) -> Self {
+        let WireEvent { kind, data } = Arc::unwrap_or_clone(delivery.event);
         Self {
             sequence: delivery.sequence,
             chat_id: delivery.chat.map(innkeeper_model::ChatId::into_string),
             message_id: delivery.message.map(innkeeper_model::MessageId::into_string),
             turn: delivery.turn,
-            event: Event { kind: delivery.event.kind, data: delivery.event.data },
+            event: Event { kind, data },
             ask: delivery.ask,
             expires_in_ms: delivery.expires_in_ms,
         }
+    }
+}
+
+impl From<TooManySubscriptions> for Failure {
+    fn from(error: TooManySubscriptions) -> Self {
+        let failure = Self::new(StatusCode::TOO_MANY_REQUESTS, "too-many-subscriptions", error.to_string());
+        Self { retry_after: Some(5), ..failure }
     }
 }

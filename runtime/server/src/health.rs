@@ -4,7 +4,6 @@ pub(crate) mod healthz;
 pub(crate) mod readyz;
 
 use std::path::{Path, PathBuf};
-use std::sync::PoisonError;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -53,8 +52,8 @@ pub(crate) struct Health {
     data_dir: Option<PathBuf>,
     draining: AtomicBool,
     last: Mutex<Option<(Instant, Checks)>>,
-    /// When a write last failed for want of space. The disk may be another machine's, so nothing but a write can tell.
-    full: std::sync::Mutex<Option<Instant>>,
+    /// Name of the file that is written. Another server may look at the same directory at the same moment.
+    probe: String,
 }
 
 impl Health {
@@ -65,7 +64,7 @@ impl Health {
             data_dir,
             draining: AtomicBool::new(false),
             last: Mutex::default(),
-            full: std::sync::Mutex::default(),
+            probe: format!(".readyz-{}", uuid::Uuid::new_v4().simple()),
         }
     }
 
@@ -77,11 +76,6 @@ impl Health {
     /// Whether the server is stopping.
     pub(crate) fn is_draining(&self) -> bool {
         self.draining.load(Ordering::Relaxed)
-    }
-
-    /// Notes that a write failed for want of space.
-    pub(crate) fn note_full(&self) {
-        *self.full.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
     }
 
     /// Looks, at most once a second.
@@ -97,8 +91,9 @@ impl Health {
             }
         };
         checks.draining = self.is_draining();
-        let full = *self.full.lock().unwrap_or_else(PoisonError::into_inner);
-        if checks.disk == "ok" && full.is_some_and(|at| at.elapsed() < FULL) {
+        // The database's disk may be another machine's, so nothing but a write can tell; whichever it was, the store noted it.
+        let full = self.store.last_full().is_some_and(|at| at.elapsed() < FULL);
+        if checks.disk == "ok" && full {
             checks.disk = "the database has no space left; reading still works".to_owned();
         }
         checks
@@ -114,11 +109,13 @@ impl Health {
             "unknown while the database does not answer".to_owned()
         };
         let disk = match &self.data_dir {
-            Some(directory) => match timeout(CHECK_TIMEOUT, write_probe(directory)).await {
-                Ok(Ok(())) => "ok".to_owned(),
-                Ok(Err(error)) => format!("the data directory cannot be written: {}", error.kind()),
-                Err(_) => "the data directory did not answer in time".to_owned(),
-            },
+            Some(directory) => {
+                match timeout(CHECK_TIMEOUT, write_probe(&directory.join(&self.probe))).await {
+                    Ok(Ok(())) => "ok".to_owned(),
+                    Ok(Err(error)) => format!("the data directory cannot be written: {}", error.kind()),
+                    Err(_) => "the data directory did not answer in time".to_owned(),
+                }
+            }
             None => "ok".to_owned(),
         };
         Checks { database, schema, disk, draining: false }
@@ -146,14 +143,13 @@ fn shown(result: Result<Result<(), StoreError>, tokio::time::error::Elapsed>) ->
     }
 }
 
-async fn write_probe(directory: &Path) -> std::io::Result<()> {
-    let path = directory.join(".readyz");
+async fn write_probe(path: &Path) -> std::io::Result<()> {
     let written = async {
-        let mut file = tokio::fs::File::create(&path).await?;
+        let mut file = tokio::fs::File::create(path).await?;
         file.write_all(PROBE).await?;
         file.sync_all().await
     };
     let outcome = written.await;
-    let removed = tokio::fs::remove_file(&path).await;
+    let removed = tokio::fs::remove_file(path).await;
     outcome.and(removed)
 }

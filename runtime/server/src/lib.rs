@@ -21,6 +21,7 @@ mod plugins;
 mod receipts;
 mod routes;
 mod serve;
+mod stall;
 mod tools;
 mod trace;
 mod upkeep;

@@ -16,6 +16,8 @@ pub struct ServerOptions {
     pub head_timeout: Duration,
     /// How long a client may take to send a body.
     pub body_timeout: Duration,
+    /// How long a client may read nothing of an answer before its connection is cut.
+    pub write_timeout: Duration,
     /// How long a request may take that runs no plugin. What runs a plugin has the plugin's limits.
     pub request_timeout: Duration,
     /// How often a silent stream shows that it is alive.
@@ -44,6 +46,7 @@ impl Default for ServerOptions {
             answer_max: 64 << 20,
             head_timeout: Duration::from_secs(20),
             body_timeout: Duration::from_secs(60),
+            write_timeout: Duration::from_secs(60),
             request_timeout: Duration::from_secs(60),
             keep_alive: Duration::from_secs(15),
             first_frame: Duration::from_secs(5),

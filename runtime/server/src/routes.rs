@@ -23,7 +23,6 @@ pub(crate) fn router(app: App) -> Router {
         .route("/api/openapi.json", get(async move || Json(document)))
         .method_not_allowed_fallback(method_not_allowed)
         .fallback(not_found)
-        .layer(middleware::from_fn_with_state(app.clone(), trace::take_note))
         .layer(middleware::from_fn(trace::no_keys_in_addresses))
         .layer(middleware::from_fn(trace::secure))
         .layer(middleware::from_fn(trace::trace))

@@ -8,13 +8,21 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::stall::Unstalled;
 use crate::{Server, upkeep};
 
 /// How long connections may take to close after everything that ran has ended.
 const CLOSE: Duration = Duration::from_secs(5);
+/// How long turns that were cut at the deadline may take to end and leave their receipts.
+const CUT: Duration = Duration::from_secs(8);
+/// The same after the word to stop at once.
+const AT_ONCE: Duration = Duration::from_secs(1);
+/// How long what runs in the background may take for a last statement, which a database that does not answer would hold up.
+const WIND_DOWN: Duration = Duration::from_secs(2);
 /// How long to wait after a connection could not be taken, mostly because file descriptors ran out.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 
@@ -54,10 +62,20 @@ impl Server {
             () = stop.now.cancelled() => {}
         }
         // Cut connections drop what they were doing, which takes a moment.
-        let _ = tokio::time::timeout(CLOSE, connections.wait()).await;
+        let _ = timeout(CLOSE, connections.wait()).await;
         background.cancel();
-        for task in watching {
-            let _ = task.await;
+        let ended = async {
+            for task in watching {
+                let _ = task.await;
+            }
+        };
+        tokio::select! {
+            ended = timeout(WIND_DOWN, ended) => {
+                if ended.is_err() {
+                    tracing::warn!("stopping without the database, which does not answer");
+                }
+            }
+            () = stop.now.cancelled() => {}
         }
     }
 
@@ -69,11 +87,16 @@ impl Server {
         }
         self.app.health().drain();
         tracing::info!("stopping: no new turns, running ones may end");
+        let (dispatch, deadline) = (self.app.dispatch(), self.app.options().drain_deadline);
         tokio::select! {
-            () = self.app.dispatch().drain(self.app.options().drain_deadline) => {}
+            drained = timeout(deadline.saturating_add(CUT), dispatch.drain(deadline)) => {
+                if drained.is_err() {
+                    tracing::warn!("stopping without the last receipts, which cannot be written");
+                }
+            }
             () = stop.now.cancelled() => {
                 tracing::warn!("stopping at once");
-                self.app.dispatch().stop_now();
+                let _ = timeout(AT_ONCE, dispatch.drain(Duration::ZERO)).await;
             }
         }
     }
@@ -108,7 +131,8 @@ impl Server {
         let _ = stream.set_nodelay(true);
         let mut builder = http1::Builder::new();
         builder.timer(TokioTimer::new()).header_read_timeout(self.app.options().head_timeout);
-        let connection = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+        let stream = TokioIo::new(Unstalled::new(stream, self.app.options().write_timeout));
+        let connection = builder.serve_connection(stream, TowerToHyperService::new(router));
         let mut connection = std::pin::pin!(connection.with_upgrades());
         let closing = self.app.closing().clone();
         let outcome = tokio::select! {

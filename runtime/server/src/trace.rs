@@ -1,7 +1,7 @@
 //! What is done to every request and answer: an id, one line in the log, headers that browsers heed, no keys in addresses.
 //! The line has the route's template and never the address itself, a header or a body.
 
-use axum::extract::{MatchedPath, Request, State};
+use axum::extract::{MatchedPath, Request};
 use axum::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
@@ -11,7 +11,6 @@ use axum::response::Response;
 use tokio::time::Instant;
 use tracing::Instrument;
 
-use crate::app::App;
 use crate::failure::Failure;
 
 /// Goes with each request and its answer.
@@ -49,15 +48,6 @@ pub(crate) async fn trace(request: Request, next: Next) -> Response {
     span.in_scope(|| tracing::info!(target: "http", %method, route, status, ms, "answered"));
     if let Ok(id) = HeaderValue::from_str(&id) {
         response.headers_mut().insert(REQUEST_ID, id);
-    }
-    response
-}
-
-/// Takes note of failures that say something of the server's health.
-pub(crate) async fn take_note(State(app): State<App>, request: Request, next: Next) -> Response {
-    let response = next.run(request).await;
-    if response.extensions().get::<Failure>().is_some_and(|failure| failure.code == "storage-full") {
-        app.health().note_full();
     }
     response
 }

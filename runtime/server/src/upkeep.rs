@@ -13,7 +13,9 @@ const PERIOD: Duration = Duration::from_secs(300);
 /// Does it until it is cancelled.
 pub(crate) async fn run(store: Store, options: ServerOptions, cancel: CancellationToken) {
     while cancel.run_until_cancelled(tokio::time::sleep(PERIOD)).await.is_some() {
-        if let Err(error) = once(&store, &options).await {
+        // Cut in the middle where the server stops; each piece of it is a transaction.
+        let done = cancel.run_until_cancelled(once(&store, &options)).await;
+        if let Some(Err(error)) = done {
             tracing::warn!(%error, "expired data cannot be removed at present");
         }
     }

@@ -8,7 +8,7 @@ use innkeeper_model::time::UnixSeconds;
 use innkeeper_model::user::User;
 use rand::TryRngCore;
 use rand::rngs::OsRng;
-use sea_query::{Expr, ExprTrait, JoinType, Order, Query};
+use sea_query::{Expr, ExprTrait, JoinType, Order, Query, SelectStatement, SubQueryStatement};
 use subtle::ConstantTimeEq;
 use uuid::Uuid;
 
@@ -16,9 +16,12 @@ use crate::authority::ADMITTED;
 use crate::error::StoreError;
 use crate::names::{can_name, clean};
 use crate::pool::known::{self, Known};
-use crate::pool::{Row, Tx};
+use crate::pool::{Row, Tx, bigint};
 use crate::store::Store;
 use crate::{counter, transaction, users};
+
+/// Keys that one person may have.
+pub const KEYS_MAX: i64 = 100;
 
 /// What every key begins with, so that one that leaked is recognised.
 const PREFIX: &str = "ik_";
@@ -70,8 +73,8 @@ impl ApiKeys {
     /// Makes a key for a person who was admitted; the secret is returned this once.
     ///
     /// # Errors
-    /// `NotFound` for nobody or somebody who is pending, `Invalid` for a name of more than 255 bytes,
-    /// `Storage` where the system gives no random bytes.
+    /// `NotFound` for nobody or somebody who is pending, `Invalid` for a name of more than 255 bytes, `Quota` for somebody
+    /// who has `KEYS_MAX` keys, `Storage` where the system gives no random bytes.
     pub async fn create(&self, user: &UserId, name: &str) -> Result<(ApiKey, String), StoreError> {
         let name = clean(name).trim().to_owned();
         if name.is_empty() || name.len() > 255 {
@@ -96,6 +99,7 @@ impl ApiKeys {
             .from("user")
             .and_where(Expr::col(("user", "id")).eq(user.as_str()))
             .and_where(Expr::col(("user", "role")).is_in(ADMITTED))
+            .and_where(Expr::from(SubQueryStatement::from(self.count(user))).lt(KEYS_MAX))
             .take();
         let insert = Query::insert()
             .into_table("innkeeper_api_key")
@@ -103,10 +107,25 @@ impl ApiKeys {
             .select_from(owner)
             .map_err(|error| StoreError::Invalid(error.to_string()))?
             .take();
-        match self.store.db().execute(&insert).await? {
-            0 => Err(StoreError::NotFound("person")),
-            _ => Ok((key, secret)),
+        if self.store.db().execute(&insert).await? > 0 {
+            return Ok((key, secret));
         }
+        let count = self.store.db().fetch_optional(&mut self.count(user), |row| row.int("keys")).await?;
+        Err(if count >= Some(KEYS_MAX) {
+            StoreError::Quota("api-keys")
+        } else {
+            StoreError::NotFound("person")
+        })
+    }
+
+    /// How many keys a person has.
+    fn count(&self, user: &UserId) -> SelectStatement {
+        let count = bigint(self.store.backend(), Expr::col(("innkeeper_api_key", "id")).count());
+        Query::select()
+            .expr_as(count, "keys")
+            .from("innkeeper_api_key")
+            .and_where(Expr::col(("innkeeper_api_key", "user_id")).eq(user.as_str()))
+            .take()
     }
 
     /// The key and the person that a secret stands for; none for a secret that is unknown or revoked, and for a person

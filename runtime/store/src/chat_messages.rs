@@ -22,6 +22,8 @@ mod change;
 mod events;
 mod row;
 
+use change::Change;
+
 pub use branch::BRANCH_MAX;
 
 /// Messages of chats.
@@ -103,7 +105,21 @@ impl ChatMessages {
         chat: &ChatId,
         message: NewMessage,
     ) -> Result<StoredMessage, StoreError> {
-        append::append(&self.store, authority, chat, message).await
+        append::append(&self.store, authority, chat, None, message).await
+    }
+
+    /// Appends a question, unless the chat ends with it already, and the answer to it, which becomes current: both or neither.
+    ///
+    /// # Errors
+    /// As `append`.
+    pub async fn append_turn(
+        &self,
+        authority: &Authority,
+        chat: &ChatId,
+        question: Option<NewMessage>,
+        answer: NewMessage,
+    ) -> Result<StoredMessage, StoreError> {
+        append::append(&self.store, authority, chat, question, answer).await
     }
 
     /// Changes a message that still has `version`.
@@ -118,7 +134,25 @@ impl ChatMessages {
         change: &MessageUpdate,
         version: &str,
     ) -> Result<StoredMessage, StoreError> {
-        change::update(&self.store, authority, chat, id, change, Some(version)).await
+        let one = [Change { id, version: Some(version), values: change }];
+        change::update(&self.store, authority, chat, &one).await.and_then(only)
+    }
+
+    /// Changes messages that each still have the version given with them: all of them or none.
+    ///
+    /// # Errors
+    /// `NotFound` and `Conflict` where that holds for one of them; `Invalid`, also where one is named twice.
+    pub async fn update_all(
+        &self,
+        authority: &Authority,
+        chat: &ChatId,
+        changes: &[(MessageId, String, MessageUpdate)],
+    ) -> Result<Vec<StoredMessage>, StoreError> {
+        let changes: Vec<_> = changes
+            .iter()
+            .map(|(id, version, values)| Change { id, version: Some(version.as_str()), values })
+            .collect();
+        change::update(&self.store, authority, chat, &changes).await
     }
 
     /// Changes a message whatever its version: for the turn that makes it, which is its one writer.
@@ -132,7 +166,9 @@ impl ChatMessages {
         id: &MessageId,
         change: &MessageUpdate,
     ) -> Result<StoredMessage, StoreError> {
-        change::update(&self.store, authority, chat, id, change, None).await
+        change::update(&self.store, authority, chat, &[Change { id, version: None, values: change }])
+            .await
+            .and_then(only)
     }
 
     /// Keeps what events say in a message: one transaction for all of them.
@@ -156,6 +192,10 @@ impl ChatMessages {
     fn readable(&self, template: &Authority) -> Expr {
         or_nothing(one(template, Access::Read, &ChatId::new(known::text(1)), &self.store))
     }
+}
+
+fn only(mut changed: Vec<StoredMessage>) -> Result<StoredMessage, StoreError> {
+    changed.pop().ok_or(StoreError::NotFound("message"))
 }
 
 /// The key of a message's row; none for ids that cannot name one.

@@ -13,6 +13,11 @@ use serde_json::{Map, Value};
 
 use crate::error::StoreError;
 
+/// The limit of a chat's size, as errors name it.
+pub const CHAT_BYTES: &str = "chat-bytes";
+/// Bytes that a chat may have with all its messages, just below what MariaDB takes in one packet by default.
+pub const CHAT_BYTES_MAX: usize = 15 << 20;
+
 /// A JSON object whose members are text until they are looked at.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct RawObject(Vec<(String, Box<RawValue>)>);
@@ -122,10 +127,14 @@ impl ChatDocument {
     }
 
     /// The document's text.
+    ///
+    /// # Errors
+    /// `Quota` where the chat would grow too large: its document is read and written as a whole for each message.
     pub(crate) fn into_text(mut self) -> Result<String, StoreError> {
         self.history.set("messages", &self.messages)?;
         self.root.set("history", &self.history)?;
-        self.root.to_text()
+        let text = self.root.to_text()?;
+        if text.len() > CHAT_BYTES_MAX { Err(StoreError::Quota(CHAT_BYTES)) } else { Ok(text) }
     }
 
     fn import_linear(&mut self) -> Result<(), StoreError> {

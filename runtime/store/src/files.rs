@@ -98,7 +98,8 @@ impl Files {
             .ok_or(StoreError::NotFound("person"))?;
         let id = Uuid::new_v4().to_string();
         let storage = Arc::clone(self.store.storage());
-        let stored = storage.put(&id, data.boxed(), max_bytes).await.map_err(storage_error)?;
+        let stored = storage.put(&id, data.boxed(), max_bytes).await.map_err(storage_error);
+        let stored = self.store.db().noted(stored)?;
         let now = self.store.now();
         let file = File {
             id: FileId::new(id),

@@ -3,7 +3,7 @@
 //! Numbers are reserved in blocks, so that what a server lost in a crash shows as a gap in them.
 
 use innkeeper_model::page::{Page, PageRequest};
-use innkeeper_model::receipt::{Background, Receipt};
+use innkeeper_model::receipt::Receipt;
 use innkeeper_model::{PluginId, UserId};
 use sea_query::{Expr, ExprTrait, JoinType, Order, Query, SelectStatement};
 
@@ -53,22 +53,6 @@ impl Invocations {
     /// Keeps receipts: all or none. Their numbers follow the order given.
     pub async fn record(&self, receipts: &[Receipt]) -> Result<(), StoreError> {
         record::record(&self.store, receipts).await
-    }
-
-    /// Adds the second part of a receipt; false where there is no such receipt, or it has its second part.
-    pub async fn finish_background(&self, id: &str, background: &Background) -> Result<bool, StoreError> {
-        if !can_name(id) {
-            return Ok(false);
-        }
-        let text =
-            serde_json::to_string(background).map_err(|error| StoreError::Invalid(error.to_string()))?;
-        let update = Query::update()
-            .table("innkeeper_invocation")
-            .value("background", text)
-            .and_where(Expr::col("id").eq(id))
-            .and_where(Expr::col("background").is_null())
-            .take();
-        Ok(self.store.db().execute(&update).await? > 0)
     }
 
     /// One receipt by the id of its call.

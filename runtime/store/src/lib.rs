@@ -36,11 +36,12 @@ mod transaction;
 mod users;
 mod valves;
 
-pub use api_keys::{ApiKey, ApiKeyId, ApiKeys};
+pub use api_keys::{ApiKey, ApiKeyId, ApiKeys, KEYS_MAX};
 pub use chat_messages::{BRANCH_MAX, ChatMessages};
 pub use chats::Chats;
 pub use columns::{SHARED_TABLES, SharedTable, WITHHELD_TABLES};
 pub use config::Config;
+pub use document::{CHAT_BYTES, CHAT_BYTES_MAX};
 pub use files::Files;
 pub use invocations::{Invocations, ReceiptFilter, StoredReceipt};
 pub use kv::Kv;

@@ -5,7 +5,7 @@ use innkeeper_model::PluginId;
 use innkeeper_model::manifest::Manifest;
 use innkeeper_model::permission::{Grant, Grants, Permission};
 use innkeeper_model::plugin::{InstalledPlugin, PluginSettings};
-use sea_query::{Expr, ExprTrait, OnConflict, Order, Query};
+use sea_query::{Expr, ExprTrait, OnConflict, Query};
 
 use crate::error::StoreError;
 use crate::pool::Tx;
@@ -50,7 +50,7 @@ impl Plugins {
     /// # Errors
     /// `Invalid` where digest or size are not those of the component.
     pub async fn install(&self, new: NewRevision) -> Result<InstalledPlugin, StoreError> {
-        let as_it_is = |_: Option<&InstalledPlugin>| None;
+        let as_it_is = |_: Option<&InstalledPlugin>| Ok(None);
         install::install(&self.store, new, as_it_is).await
     }
 
@@ -58,11 +58,11 @@ impl Plugins {
     /// `decide` is given the plugin as it was, or none where it is new; with `None` everything stays as it is.
     ///
     /// # Errors
-    /// As `install`.
+    /// As `install`, and what `decide` says; nothing is installed then.
     pub async fn install_with(
         &self,
         new: NewRevision,
-        decide: impl FnOnce(Option<&InstalledPlugin>) -> Option<Decision> + Send,
+        decide: impl FnOnce(Option<&InstalledPlugin>) -> Result<Option<Decision>, StoreError> + Send,
     ) -> Result<InstalledPlugin, StoreError> {
         install::install(&self.store, new, decide).await
     }
@@ -140,17 +140,6 @@ impl Plugins {
     pub async fn generation(&self) -> Result<i64, StoreError> {
         let mut select = counter::select(counter::GENERATION);
         Ok(self.store.db().fetch_optional(&mut select, |row| row.int("value")).await?.unwrap_or(0))
-    }
-
-    /// Numbers of a plugin's revisions, oldest first.
-    pub async fn revisions(&self, id: &PluginId) -> Result<Vec<i64>, StoreError> {
-        let mut select = Query::select()
-            .column("revision")
-            .from("innkeeper_plugin_revision")
-            .and_where(Expr::col("plugin_id").eq(id.as_str()))
-            .order_by("revision", Order::Asc)
-            .take();
-        self.store.db().fetch_all(&mut select, 10_000, |row| row.int("revision")).await
     }
 }
 

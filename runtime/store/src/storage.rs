@@ -1,18 +1,24 @@
 //! Where the bytes of files are: one small trait, and a directory of this machine behind it.
 //! Rows about files are `files`; who may read them is decided there.
+//!
+//! A file is open only while a piece of it is read or written: who reads or writes it may be slow, or a plugin that opens
+//! many and goes on with none, and a process has few descriptors.
 
-use std::io;
+use std::fs::{File, Metadata, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Component, Path, PathBuf};
+use std::time::SystemTime;
 
 use async_trait::async_trait;
-use bytes::Bytes;
-use futures::stream::BoxStream;
-use futures::{StreamExt, TryStreamExt};
-use tokio::io::AsyncWriteExt;
-use tokio_util::io::ReaderStream;
+use bytes::{Bytes, BytesMut};
+use futures::StreamExt;
+use futures::stream::{self, BoxStream};
 
 /// Bytes in pieces; it ends at the first error.
 pub type ByteStream = BoxStream<'static, io::Result<Bytes>>;
+
+/// Bytes that are read or written at once.
+const PIECE: usize = 64 * 1024;
 
 /// Where a put has left the bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -107,20 +113,22 @@ impl FileStorage for LocalFiles {
         }
         let path = self.root.join(id);
         let mut part = Unfinished::new(self.root.join(format!("{id}.part")));
-        // Opened here and now: on another thread it could still be made after this future was dropped.
-        let mut file = tokio::fs::File::from_std(private_options().open(&part.path)?);
+        // Made here and now: on another thread it could still be made after this future was dropped.
+        drop(private_options().open(&part.path)?);
         let mut size = 0_u64;
+        let mut gathered = BytesMut::new();
         while let Some(bytes) = data.next().await {
             let bytes = bytes?;
             size = size.saturating_add(bytes.len() as u64);
             if size > max {
                 return Err(io::Error::from(io::ErrorKind::FileTooLarge));
             }
-            file.write_all(&bytes).await?;
+            gathered.extend_from_slice(&bytes);
+            if gathered.len() >= PIECE {
+                append(&part.path, gathered.split().freeze(), false).await?;
+            }
         }
-        file.flush().await?;
-        file.sync_all().await?;
-        drop(file);
+        append(&part.path, gathered.freeze(), true).await?;
         // Both at once for whoever drops this future: the name changes without an await in between.
         std::fs::rename(&part.path, &path)?;
         part.finished = true;
@@ -131,11 +139,16 @@ impl FileStorage for LocalFiles {
     }
 
     async fn open(&self, path: &str) -> io::Result<ByteStream> {
-        let file = tokio::fs::File::open(self.inside(path)?).await?;
-        if !file.metadata().await?.is_file() {
-            return Err(io::Error::from(io::ErrorKind::NotFound));
-        }
-        Ok(ReaderStream::with_capacity(file, 64 * 1024).into_stream().boxed())
+        let path = self.inside(path)?;
+        let version = tokio::fs::metadata(&path).await.and_then(|found| Version::of(&found))?;
+        let reading = Reading { path, version, at: 0 };
+        Ok(stream::try_unfold(reading, |mut reading| async move {
+            if reading.at >= reading.version.size {
+                return Ok(None);
+            }
+            blocking(move || Ok(Some((reading.piece()?, reading)))).await
+        })
+        .boxed())
     }
 
     async fn remove(&self, path: &str) -> io::Result<()> {
@@ -158,6 +171,69 @@ impl FileStorage for LocalFiles {
     }
 }
 
+/// A file that is being read.
+struct Reading {
+    path: PathBuf,
+    version: Version,
+    at: u64,
+}
+
+/// What tells one content of a path from the next.
+#[derive(PartialEq)]
+struct Version {
+    size: u64,
+    modified: Option<SystemTime>,
+    number: u64,
+}
+
+impl Version {
+    /// Of a plain file.
+    fn of(found: &Metadata) -> io::Result<Self> {
+        if !found.is_file() {
+            return Err(io::Error::from(io::ErrorKind::NotFound));
+        }
+        #[cfg(unix)]
+        let number = std::os::unix::fs::MetadataExt::ino(found);
+        #[cfg(not(unix))]
+        let number = 0;
+        Ok(Self { size: found.len(), modified: found.modified().ok(), number })
+    }
+}
+
+impl Reading {
+    /// The next piece, of the file that the reading began with.
+    fn piece(&mut self) -> io::Result<Bytes> {
+        let mut file = File::open(&self.path)?;
+        if Version::of(&file.metadata()?)? != self.version {
+            return Err(io::Error::other("the file was changed while it was read"));
+        }
+        file.seek(SeekFrom::Start(self.at))?;
+        let mut piece = Vec::with_capacity(PIECE);
+        let read = file.take(PIECE as u64).read_to_end(&mut piece)?;
+        if read == 0 {
+            return Err(io::Error::from(io::ErrorKind::UnexpectedEof));
+        }
+        self.at = self.at.saturating_add(read as u64);
+        Ok(Bytes::from(piece))
+    }
+}
+
+/// Adds bytes to a file that is there; with `last`, they and all before them are on the disk afterwards.
+async fn append(path: &Path, bytes: Bytes, last: bool) -> io::Result<()> {
+    let path = path.to_owned();
+    blocking(move || {
+        let mut file = OpenOptions::new().append(true).open(path)?;
+        file.write_all(&bytes)?;
+        if last { file.sync_all() } else { Ok(()) }
+    })
+    .await
+}
+
+/// Runs what blocks where it delays nobody.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| Err(io::Error::other(error)))
+}
+
 /// A file that is removed unless it was finished: dropping a `put` at any await leaves nothing.
 struct Unfinished {
     path: PathBuf,
@@ -178,8 +254,8 @@ impl Drop for Unfinished {
     }
 }
 
-fn private_options() -> std::fs::OpenOptions {
-    let mut options = std::fs::OpenOptions::new();
+fn private_options() -> OpenOptions {
+    let mut options = OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);

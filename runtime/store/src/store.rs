@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use innkeeper_model::PluginId;
 use innkeeper_model::time::Clock;
+use tokio::time::Instant;
 
 use crate::api_keys::ApiKeys;
 use crate::chat_messages::ChatMessages;
@@ -24,12 +25,15 @@ use crate::storage::FileStorage;
 use crate::users::Users;
 use crate::valves::Valves;
 
+/// Bytes that one statement gives to a caller who has no budget, as clients of the server have none.
+const READ_MAX: u64 = 32 << 20;
+
 /// A database with its repositories. Cheap to clone; clones count statements together.
 #[derive(Clone)]
 pub struct Store {
     /// Without a budget: for what the store reads for its own purposes inside of writes.
     db: Db,
-    /// With the budget, where there is one: for what a caller is given.
+    /// Bounded by the budget, or each statement by `READ_MAX`: for what a caller is given.
     reads: Db,
     parts: Arc<Parts>,
 }
@@ -47,7 +51,7 @@ impl Store {
         let shares = Shares::of(pool.max_connections());
         let db = Db::new(pool);
         let parts = Parts { clock, files, shares, numbers: Numbers::default() };
-        Self { reads: db.clone(), db, parts: Arc::new(parts) }
+        Self { reads: db.with_read_max(READ_MAX), db, parts: Arc::new(parts) }
     }
 
     /// The same store, which takes its connections from a plugin's share and waits in that plugin's queue.
@@ -68,6 +72,11 @@ impl Store {
     /// Statements sent so far by this store and its clones; BEGIN, COMMIT and ROLLBACK are not counted.
     pub fn statements(&self) -> u64 {
         self.db.statements()
+    }
+
+    /// When a write last failed because there was no space left.
+    pub fn last_full(&self) -> Option<Instant> {
+        self.db.last_full()
     }
 
     /// Looks whether shared tables are as this program knows them; where they are not, they are only read from now on.

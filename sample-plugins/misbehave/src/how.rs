@@ -32,6 +32,8 @@ pub(crate) enum How {
     Exit,
     /// Make `amount` cheap host calls, or without end.
     Flood,
+    /// Ask the system for random bytes without end, which costs next to no fuel.
+    FloodRandom,
     /// Make `amount` waiting host calls at once.
     FloodAtOnce,
     /// Return `amount` MiB.
@@ -101,6 +103,9 @@ pub(crate) async fn misbehave(how: How, amount: u64) -> Result<String, PluginErr
         How::Panic => panic!("\u{1b}[31mnot red\u{1b}[0m\r\nERROR forged line"),
         How::Exit => std::process::exit(3),
         How::Flood => flood(if amount == 0 { u64::MAX } else { amount }),
+        How::FloodRandom => loop {
+            black_box(wasip2::random::random::get_random_bytes(64 << 10));
+        },
         How::FloodAtOnce => return flood_at_once(count).await,
         How::HugeResult => return Ok("x".repeat(count.saturating_mul(MIB))),
         How::HugeError => {

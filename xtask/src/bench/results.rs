@@ -17,12 +17,20 @@ use crate::workspace;
 /// Tells a bench where the folder is.
 pub(super) const FOLDER_VARIABLE: &str = "INNKEEPER_BENCH_RESULTS";
 
+/// Tells criterion where its folder is.
+pub(super) const CRITERION_VARIABLE: &str = "CRITERION_HOME";
+
 /// The answer that stands for doing the same without Innkeeper.
 const BARE: &str = "bare";
 
 /// Where benches that are not criterion's leave their figures.
 pub(super) fn folder() -> PathBuf {
     workspace::target_dir().join("bench")
+}
+
+/// Where criterion leaves its estimates.
+pub(super) fn criterion_folder() -> PathBuf {
+    workspace::target_dir().join("criterion")
 }
 
 /// All questions that were answered in one run.
@@ -61,8 +69,7 @@ impl Results {
     /// What was written after `begun`; results of earlier runs stay out.
     pub(super) fn since(begun: SystemTime) -> Result<Self> {
         let mut results = Self::default();
-        fs::create_dir_all(folder()).with_context(|| format!("cannot create `{}`", folder().display()))?;
-        results.read_criterion(&workspace::target_dir().join("criterion"), begun)?;
+        results.read_criterion(&criterion_folder(), begun)?;
         for file in entries(&folder()) {
             let name = file.file_stem().and_then(|name| name.to_str()).unwrap_or_default();
             if name != "results"

@@ -4,7 +4,7 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::{Value, json};
 
 use super::show;
@@ -14,6 +14,12 @@ const MODEL: &str = "echo";
 const FILTER: &str = "redaction";
 const TOOL: (&str, &str) = ("calculator", "calculate");
 const ACTION_PLUGIN: &str = "export-markdown";
+
+/// What is asked in the chat, and what is left of it behind the filter.
+const QUESTION: &str = "Please write to ada@example.org about the engine.";
+const REDACTED: &str = "Please write to [e-mail] about the engine.";
+/// What is answered to the action's question.
+const TITLE: &str = "Letters about the engine";
 
 /// Shows everything once; ends at the first answer that is not what it should be.
 pub(super) fn run(client: &Client) -> Result<()> {
@@ -28,20 +34,20 @@ pub(super) fn run(client: &Client) -> Result<()> {
 fn turn(client: &Client, chat: &str) -> Result<()> {
     show::heading(&format!("A chat turn through the filter `{FILTER}` and the pipe `{MODEL}`, streamed"));
     client.put(&format!("/api/plugins/{FILTER}/settings"), &json!({"enabled": true, "global": true}))?;
-    let question = "Please write to ada@example.org about the engine.";
-    show::sent(question);
+    show::sent(QUESTION);
     let mut answer = client.stream(
         "/v1/chat/completions",
         Some(&json!({
             "model": MODEL,
             "stream": true,
-            "messages": [{"role": "user", "content": question}],
+            "messages": [{"role": "user", "content": QUESTION}],
             "chat_id": chat,
             "innkeeper": {"store": true},
         })),
     )?;
     let turn = answer.header("x-innkeeper-turn").context("the answer names no turn")?.to_owned();
     let mut pieces = 0;
+    let mut whole = String::new();
     loop {
         let frame = answer.next_event()?.context("the stream ended without `[DONE]`")?;
         if frame == "[DONE]" {
@@ -53,16 +59,31 @@ fn turn(client: &Client, chat: &str) -> Result<()> {
         }
         if let Some(piece) = frame.pointer("/choices/0/delta/content").and_then(Value::as_str) {
             show::piece(pieces, piece);
+            whole.push_str(piece);
             pieces += 1;
         }
     }
     show::end_of_pieces(pieces);
-    if pieces == 0 {
-        bail!("the answer had no text");
-    }
+    ensure!(whole == REDACTED, "`{MODEL}` behind `{FILTER}` should answer `{REDACTED}`, but said `{whole}`");
+    ensure!(pieces > 1, "the answer came in one piece, so nothing was streamed");
     let mut receipts = receipts(client, &turn, &[MODEL, FILTER])?;
     receipts.reverse();
     receipts.iter().for_each(show::receipt);
+    receipts.iter().try_for_each(ended_well)?;
+    let stored = client.get(&format!("/api/chats/{chat}/messages"))?;
+    let answer =
+        list(&stored)?.iter().find(|message| message.get("role").is_some_and(|role| role == "assistant"));
+    let answer = text(answer.context("the answer was not stored in the chat")?, "/content")?;
+    ensure!(answer == REDACTED, "the chat should hold the answer `{REDACTED}`, but has `{answer}`");
+    Ok(())
+}
+
+/// Fails unless a call ended with a result for which it used fuel.
+fn ended_well(receipt: &Value) -> Result<()> {
+    let outcome = text(receipt, "/outcome")?;
+    ensure!(outcome == "ok", "a call should have ended with `ok`, but ended with `{outcome}`: {receipt}");
+    let fuel = receipt.pointer("/delivered/fuel").and_then(Value::as_u64).unwrap_or(0);
+    ensure!(fuel > 0, "a receipt should tell of the fuel that was used: {receipt}");
     Ok(())
 }
 
@@ -87,8 +108,11 @@ fn tool(client: &Client) -> Result<()> {
     show::sent(&arguments.to_string());
     let answer = client.post(&format!("/api/tools/{plugin}/{tool}"), &arguments)?;
     show::content(answer.get("result").context("the answer has no result")?);
-    show::receipt(&client.get(&format!("/api/receipts/{}", text(&answer, "/call")?))?);
-    Ok(())
+    let value = answer.pointer("/result/content/0/value").and_then(Value::as_f64);
+    ensure!(value == Some(14.0), "`{plugin}` should have come to 14, but answered {answer}");
+    let receipt = client.get(&format!("/api/receipts/{}", text(&answer, "/call")?))?;
+    show::receipt(&receipt);
+    ended_well(&receipt)
 }
 
 /// The action's request waits while its question comes over the events and is answered there.
@@ -119,21 +143,25 @@ fn action(client: &Client, chat: &str) -> Result<()> {
         question = ask.map(|ask| (ask, frame.get("event").cloned().unwrap_or_default()));
     }
     if let Some((ask, event)) = &question {
-        let answer = answer_to(event);
         show::received(&format!("a question: {}", question_of(event)));
-        show::sent(&format!("the answer {answer}"));
-        client.post(&format!("/api/events/answers/{ask}"), &json!({"answer": answer}))?;
+        show::sent(&format!("the answer `{TITLE}`"));
+        client.post(&format!("/api/events/answers/{ask}"), &json!({"answer": TITLE}))?;
     }
     let Ok(answer) = running.join() else { bail!("the request for the action broke off") };
     let answer = answer?;
-    if question.is_none() {
-        bail!("the action ended without having asked");
-    }
-    if let Some(result) = answer.get("result") {
-        show::content(result);
-    }
-    show::receipt(&client.get(&format!("/api/receipts/{}", text(&answer, "/call")?))?);
-    Ok(())
+    ensure!(question.is_some(), "the action ended without having asked: {answer}");
+    show::content(answer.get("result").context("the action gave no result")?);
+    let file = text(&answer, "/result/content/0/id").context("the action gave no file")?;
+    let document = client.get_text(&format!("/api/v1/files/{file}/content"))?;
+    show::received(&format!("in that file: {}", document.lines().next().unwrap_or_default()));
+    ensure!(
+        document.starts_with(&format!("# {TITLE}\n")),
+        "the file should begin with the title that was answered, `{TITLE}`, but says:\n{document}"
+    );
+    ensure!(document.contains(REDACTED), "the file should hold the chat's answer, but says:\n{document}");
+    let receipt = client.get(&format!("/api/receipts/{}", text(&answer, "/call")?))?;
+    show::receipt(&receipt);
+    ended_well(&receipt)
 }
 
 /// The frames of a stream of events, read on a thread of their own so that waiting for one can end.
@@ -148,16 +176,6 @@ fn received(mut events: Answer) -> Receiver<Value> {
         }
     });
     receiver
-}
-
-/// Yes to a confirmation; the value that an input proposes, or a name.
-fn answer_to(event: &Value) -> Value {
-    if event.get("type").is_some_and(|kind| kind == "confirmation") {
-        return Value::Bool(true);
-    }
-    let proposed =
-        event.pointer("/data/value").filter(|value| value.as_str().is_some_and(|text| !text.is_empty()));
-    proposed.cloned().unwrap_or_else(|| "demo".into())
 }
 
 fn question_of(event: &Value) -> String {

@@ -5,7 +5,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use wit_parser::{
     Docs, Function, FunctionKind, Handle, Interface, InterfaceId, Resolve, Type, TypeDefKind, TypeId,
     TypeOwner, WorldId, WorldItem,
@@ -14,11 +14,15 @@ use wit_parser::{
 /// The package that guests import and export.
 const PLUGIN: &str = "plugin";
 
-/// Makes the page.
+/// Makes the page. Fails where an item of the contract says nothing of itself.
 pub(super) fn page(root: &Path) -> Result<String> {
     let mut resolve = Resolve::default();
     resolve.push_dir(root.join("wit")).context("the contract in `wit` does not parse")?;
     let contract = Contract { resolve };
+    let bare = contract.undocumented();
+    if !bare.is_empty() {
+        bail!("items of `wit` without a comment: {}; write `///` above each", bare.join(", "));
+    }
     contract.page()
 }
 
@@ -65,6 +69,47 @@ impl Contract {
         }
         self.worlds(&mut page);
         Ok(page)
+    }
+
+    /// Worlds, interfaces, functions, types, fields and cases without a comment. The grammar gives parameters none.
+    fn undocumented(&self) -> Vec<String> {
+        let worlds = self.resolve.worlds.iter().map(|(_, world)| (world.name.clone(), &world.docs));
+        let interfaces = self.resolve.interfaces.iter().flat_map(|(id, _)| self.items(id));
+        let bare = |docs: &Docs| docs.contents.as_deref().is_none_or(|text| text.trim().is_empty());
+        worlds.chain(interfaces).filter(|(_, docs)| bare(docs)).map(|(name, _)| format!("`{name}`")).collect()
+    }
+
+    /// An interface and everything in it, by name.
+    fn items(&self, id: InterfaceId) -> Vec<(String, &Docs)> {
+        let (interface, anchor) = (&self.resolve.interfaces[id], self.anchor(id));
+        let mut items = vec![(anchor.clone(), &interface.docs)];
+        items.extend(
+            interface
+                .functions
+                .values()
+                .map(|function| (format!("{anchor}.{}", function.name), &function.docs)),
+        );
+        for (name, ty) in own_types(&self.resolve, interface, id) {
+            let definition = &self.resolve.types[ty];
+            let inner = |item: &str| format!("{anchor}.{name}.{item}");
+            items.push((format!("{anchor}.{name}"), &definition.docs));
+            match &definition.kind {
+                TypeDefKind::Record(record) => {
+                    items.extend(record.fields.iter().map(|field| (inner(&field.name), &field.docs)))
+                }
+                TypeDefKind::Variant(variant) => {
+                    items.extend(variant.cases.iter().map(|case| (inner(&case.name), &case.docs)))
+                }
+                TypeDefKind::Enum(names) => {
+                    items.extend(names.cases.iter().map(|case| (inner(&case.name), &case.docs)))
+                }
+                TypeDefKind::Flags(flags) => {
+                    items.extend(flags.flags.iter().map(|flag| (inner(&flag.name), &flag.docs)))
+                }
+                _ => {}
+            }
+        }
+        items
     }
 
     fn world(&self, name: &str) -> Result<WorldId> {
@@ -283,8 +328,9 @@ fn paragraph(page: &mut String, docs: &Docs) {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-    use super::page;
+    use super::{Contract, page};
     use crate::workspace;
+    use wit_parser::Resolve;
 
     #[test]
     fn page_names_every_function_with_its_types_and_comment() {
@@ -294,5 +340,48 @@ mod tests {
         assert!(page.contains("<a id=\"types.common.error-code\"></a>"));
         assert!(page.contains("| `quota-exceeded` |"));
         assert!(!page.contains("unknown</code>"));
+    }
+
+    #[test]
+    fn items_without_a_comment_are_named() {
+        let contract = |text: &str| {
+            let mut resolve = Resolve::default();
+            resolve.push_str("a.wit", text).unwrap();
+            Contract { resolve }.undocumented()
+        };
+        let bare = "package a:plugin@0.1.0;
+            interface things {
+                record r { f: u8 }
+                variant v { c(u8) }
+                enum e { n }
+                flags b { on }
+                type t = string;
+                get: func(ignored: t) -> r;
+            }
+            world w { import things; }";
+        let expected = [
+            "`w`",
+            "`things`",
+            "`things.get`",
+            "`things.r`",
+            "`things.r.f`",
+            "`things.v`",
+            "`things.v.c`",
+            "`things.e`",
+            "`things.e.n`",
+            "`things.b`",
+            "`things.b.on`",
+            "`things.t`",
+        ];
+        assert_eq!(contract(bare), expected);
+        let told = "package a:plugin@0.1.0;
+            /// Things.
+            interface things {
+                /// A number.
+                type t = u8;
+                ///
+                type u = u8;
+            }";
+        assert_eq!(contract(told), ["`things.u`"]);
     }
 }

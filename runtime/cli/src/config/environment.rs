@@ -11,8 +11,14 @@ const PREFIX: &str = "INNKEEPER__";
 /// Adds the variables that are settings.
 pub(super) fn add(layers: &mut Layers, environment: Vec<(OsString, OsString)>) -> Result<(), SettingError> {
     for (name, value) in environment {
-        let Ok(name) = name.into_string() else { continue };
-        let Some(rest) = name.strip_prefix(PREFIX) else { continue };
+        if !name.as_encoded_bytes().starts_with(PREFIX.as_bytes()) {
+            continue;
+        }
+        let name = name.into_string().map_err(|name| {
+            let name = name.to_string_lossy().into_owned();
+            SettingError::value(&name, &Place::Variable(name.clone()), "its name is not UTF-8; unset it")
+        })?;
+        let rest = name.strip_prefix(PREFIX).unwrap_or_default();
         let setting = setting(rest);
         let place = Place::Variable(name.clone());
         let value = value.into_string().map_err(|_| SettingError::value(&setting, &place, "is not UTF-8"))?;

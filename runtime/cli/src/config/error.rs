@@ -17,6 +17,8 @@ pub(crate) enum Place {
     Variable(String),
     /// In a flag.
     Flag(&'static str),
+    /// Nowhere: it is the default.
+    Default,
 }
 
 impl fmt::Display for Place {
@@ -25,7 +27,27 @@ impl fmt::Display for Place {
             Self::File { path, line } => write!(f, "{}:{line}", path.display()),
             Self::Variable(name) => write!(f, "variable {name}"),
             Self::Flag(name) => write!(f, "flag {name}"),
+            Self::Default => f.write_str("the default"),
         }
+    }
+}
+
+/// A value that shows only in use whether it makes sense, with what is needed to complain of it then.
+#[derive(Clone, Debug)]
+pub(crate) struct Placed<T> {
+    pub(crate) value: T,
+    name: &'static str,
+    place: Place,
+}
+
+impl<T> Placed<T> {
+    pub(super) fn new(name: &'static str, place: Place, value: T) -> Self {
+        Self { value, name, place }
+    }
+
+    /// The value makes no sense.
+    pub(crate) fn wrong(&self, problem: impl Into<String>) -> SettingError {
+        SettingError::value(self.name, &self.place, problem)
     }
 }
 
@@ -43,10 +65,12 @@ pub(crate) enum SettingError {
         problem: String,
     },
     /// A file that cannot be read.
-    #[error("settings file `{}` cannot be read: {problem}", path.display())]
+    #[error("settings file `{}` ({place}) cannot be read: {problem}", path.display())]
     File {
         /// Which.
         path: PathBuf,
+        /// What names it.
+        place: Place,
         /// Why.
         problem: String,
     },
@@ -77,7 +101,7 @@ impl SettingError {
     }
 
     /// A path that is not text.
-    pub(crate) fn not_text(name: &str, path: &Path) -> Self {
-        Self::Missing(format!("setting `{name}`: the path `{}` is not UTF-8; choose another", path.display()))
+    pub(crate) fn not_text(name: &str, place: &Place, path: &Path) -> Self {
+        Self::value(name, place, format!("the path `{}` is not UTF-8; choose another", path.display()))
     }
 }

@@ -9,9 +9,12 @@ use super::error::{Place, SettingError};
 use super::layers::{Layers, Raw};
 
 /// Adds what a file says. Relative paths in it are relative to it.
-pub(super) fn add(layers: &mut Layers, path: &Path) -> Result<(), SettingError> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| SettingError::File { path: path.to_owned(), problem: error.to_string() })?;
+pub(super) fn add(layers: &mut Layers, path: &Path, named_by: Place) -> Result<(), SettingError> {
+    let text = std::fs::read_to_string(path).map_err(|error| SettingError::File {
+        path: path.to_owned(),
+        place: named_by,
+        problem: error.to_string(),
+    })?;
     let table = DeTable::parse(&text).map_err(|error| SettingError::Syntax {
         place: Place::File {
             path: path.to_owned(),
@@ -41,9 +44,15 @@ impl Reader<'_> {
                 continue;
             }
             let place = self.place(key.span().start);
+            if name == "config" {
+                let problem = "a file cannot name another; use `--config` or INNKEEPER__CONFIG";
+                return Err(SettingError::value(&name, &place, problem));
+            }
             let mut raw = self.value(&name, value)?;
             if let (true, Raw::Text(text)) = (name == "data_dir", &raw) {
-                raw = Raw::Text(self.beside(text).to_string_lossy().into_owned());
+                let beside = self.beside(text);
+                let found = beside.to_str().ok_or_else(|| SettingError::not_text(&name, &place, &beside))?;
+                raw = Raw::Text(found.to_owned());
             }
             layers.set(name, raw, place);
         }
@@ -63,7 +72,7 @@ impl Reader<'_> {
             DeValue::Array(items) => {
                 Raw::List(items.iter().map(|item| self.value(name, item)).collect::<Result<_, _>>()?)
             }
-            other => return Err(wrong(format!("is a {}, which no setting takes", other.type_str()))),
+            DeValue::Float(_) | DeValue::Datetime(_) | DeValue::Table(_) => Raw::Other,
         })
     }
 

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use innkeeper_dispatch::ProviderConfig;
-use innkeeper_model::limits::{LimitMap, Limits};
+use innkeeper_model::limits::Limits;
+use tracing_subscriber::EnvFilter;
 
 use super::error::{Place, SettingError};
 
@@ -17,6 +18,8 @@ pub(super) enum Raw {
     Integer(i128),
     Bool(bool),
     List(Vec<Raw>),
+    /// What no setting takes: a fraction, a date.
+    Other,
 }
 
 /// Settings by name.
@@ -60,6 +63,11 @@ impl Layers {
         })
     }
 
+    /// Where a value stands that has not been taken yet.
+    pub(super) fn place(&self, name: &str) -> Place {
+        self.values.get(name).map_or(Place::Default, |(_, place)| place.clone())
+    }
+
     /// A path.
     pub(super) fn path(&mut self, name: &str) -> Result<Option<PathBuf>, SettingError> {
         Ok(self.text(name)?.map(PathBuf::from))
@@ -91,21 +99,26 @@ impl Layers {
         min: u64,
         max: u64,
     ) -> Result<u64, SettingError> {
-        let found = self.take(name, |value| {
-            let number = whole(&value)
-                .ok_or_else(|| format!("is not a whole number; write one from {min} to {max}"))?;
-            if (min..=max).contains(&number) {
-                Ok(number)
-            } else {
-                Err(format!("is {number}; write a number from {min} to {max}"))
-            }
-        })?;
+        let found = self.take(name, |value| whole(&value, min, max, ""))?;
         Ok(found.unwrap_or(default))
     }
 
     /// A time in seconds.
     pub(super) fn seconds(&mut self, name: &str, default: u64, max: u64) -> Result<Duration, SettingError> {
         self.number(name, default, 0, max).map(Duration::from_secs)
+    }
+
+    /// What to log, in the form of `tracing`'s directives.
+    pub(super) fn log_filter(&mut self, name: &str) -> Result<Option<String>, SettingError> {
+        self.take(name, |value| {
+            let example = "write for example \"info,innkeeper_dispatch=debug\"";
+            let Raw::Text(text) = value else { return Err(format!("is not a text; {example}")) };
+            match EnvFilter::try_new(&text) {
+                Ok(_) if !text.trim().is_empty() => Ok(text),
+                Ok(_) => Err(format!("is empty; {example}, or leave it out")),
+                Err(error) => Err(format!("`{}` cannot be read: {error}; {example}", shown(&text))),
+            }
+        })
     }
 
     /// One of a few words; the first where it is left out.
@@ -153,19 +166,16 @@ impl Layers {
         let mut limits = defaults;
         for name in self.names_under(&prefix) {
             let limit = name.strip_prefix(&prefix).unwrap_or_default().to_owned();
-            let set = self.take(&name, |value| {
-                let number = whole(&value).ok_or_else(|| "is not a whole number".to_owned())?;
-                limits.clone().with(&LimitMap::from([(limit.clone(), number)]), ceilings).map_err(|error| {
-                    match error {
-                        innkeeper_model::limits::LimitError::Unknown(_) => {
-                            let all = Limits::ALL.iter().map(|info| info.name).collect::<Vec<_>>().join(", ");
-                            format!("there is no such limit; there are {all}")
-                        }
-                        other => other.to_string(),
-                    }
-                })
+            let value = self.take(&name, |value| {
+                let info = Limits::ALL.iter().find(|info| info.name == limit).ok_or_else(|| {
+                    let all = Limits::ALL.iter().map(|info| info.name).collect::<Vec<_>>().join(", ");
+                    format!("there is no such limit; there are {all}")
+                })?;
+                whole(&value, 0, ceilings.get(&limit).unwrap_or(info.ceiling), info.unit)
             })?;
-            limits = set.unwrap_or(limits);
+            if let Some(value) = value {
+                limits.set(&limit, value);
+            }
         }
         Ok(limits)
     }
@@ -186,7 +196,7 @@ impl Layers {
         let place = names.iter().find(|name| name.starts_with(&format!("providers.{id}.")));
         let place = place.and_then(|name| self.values.get(name)).map(|(_, place)| place.clone());
         let base_url = self.take(&name("base_url"), |value| match value {
-            Raw::Text(url) if url.starts_with("http://") || url.starts_with("https://") => Ok(url),
+            Raw::Text(url) if is_address(&url) => Ok(url),
             _ => Err("is no address; write for example `https://api.example.org/v1`".to_owned()),
         })?;
         let base_url = base_url.ok_or_else(|| {
@@ -209,6 +219,8 @@ impl Layers {
         });
         self.known.extend(["limits.<name>", "ceilings.<name>", "providers.<id>.base_url"].map(str::to_owned));
         self.known.extend(["providers.<id>.api_key", "providers.<id>.models", "data_dir"].map(str::to_owned));
+        self.known.sort();
+        self.known.dedup();
         // Read before the file was known.
         for early in ["config", "data_dir"] {
             self.values.remove(early);
@@ -221,10 +233,7 @@ impl Layers {
             .filter(|known| distance(known, name) <= 3);
         let problem = match nearest {
             Some(known) => format!("there is no such setting; did you mean `{known}`?"),
-            None => {
-                self.known.sort();
-                format!("there is no such setting; there are {}", self.known.join(", "))
-            }
+            None => format!("there is no such setting; there are {}", self.known.join(", ")),
         };
         Err(SettingError::value(&shown(name), place, problem))
     }
@@ -244,17 +253,33 @@ impl Layers {
     }
 }
 
-fn whole(value: &Raw) -> Option<u64> {
-    match value {
-        Raw::Integer(number) => u64::try_from(*number).ok(),
+/// A whole number within bounds, of a unit where it has one.
+fn whole(value: &Raw, min: u64, max: u64, unit: &str) -> Result<u64, String> {
+    let number = match value {
+        Raw::Integer(number) => Some(*number),
         Raw::Text(text) => text.trim().replace('_', "").parse().ok(),
-        Raw::Bool(_) | Raw::List(_) => None,
-    }
+        Raw::Bool(_) | Raw::List(_) | Raw::Other => None,
+    };
+    let unit = if unit.is_empty() { String::new() } else { format!(" of {unit}") };
+    let range = format!("write a whole number{unit} from {min} to {max}");
+    let number = number.ok_or_else(|| format!("is not a whole number; {range}"))?;
+    u64::try_from(number)
+        .ok()
+        .filter(|number| (min..=max).contains(number))
+        .ok_or_else(|| format!("is {number}; {range}"))
+}
+
+/// Whether it begins as addresses of the web do, with a host.
+fn is_address(text: &str) -> bool {
+    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    rest.is_some_and(|rest| {
+        !rest.starts_with(['/', '?', '#', ':']) && !rest.is_empty() && !rest.contains(char::is_whitespace)
+    })
 }
 
 /// A list of texts; in variables they are separated by commas.
 fn list(value: Raw) -> Result<Vec<String>, String> {
-    let wrong = || "is not a list of texts".to_owned();
+    let wrong = || "is not a list of texts; write for example [\"one\", \"another\"]".to_owned();
     match value {
         Raw::Text(text) => {
             Ok(text.split(',').map(|item| item.trim().to_owned()).filter(|item| !item.is_empty()).collect())
@@ -263,7 +288,7 @@ fn list(value: Raw) -> Result<Vec<String>, String> {
             .into_iter()
             .map(|item| if let Raw::Text(text) = item { Ok(text) } else { Err(wrong()) })
             .collect(),
-        Raw::Integer(_) | Raw::Bool(_) => Err(wrong()),
+        Raw::Integer(_) | Raw::Bool(_) | Raw::Other => Err(wrong()),
     }
 }
 

@@ -1,10 +1,12 @@
-//! `innkeeper plugin call`: runs a tool in this process, shows what it shows, asks what it asks, and prints its receipt.
+//! `innkeeper plugin call`: runs a tool in this process, shows what it shows, asks what it asks, and prints its receipt,
+//! also where it failed.
 
 use std::io::{IsTerminal, Write};
 
 use anyhow::Context;
 use innkeeper_dispatch::{Delivery, Dispatch, Subscription, ToolTurn};
 use innkeeper_model::page::PageRequest;
+use innkeeper_model::time::UnixNanos;
 use innkeeper_model::tool::ToolContent;
 use innkeeper_model::{PluginId, UserId};
 use innkeeper_server::ReceiptView;
@@ -42,32 +44,55 @@ pub(super) async fn run(
             user.id.clone(),
             innkeeper_model::principal::Role::from_text(&user.role),
         ),
-        plugin: order.plugin,
+        plugin: order.plugin.clone(),
         tool: order.tool,
         arguments,
         chat: None,
         message: None,
-        session: None,
         locale: None,
         body_bytes: order.arguments.len() as u64,
     };
+    let begun = stack.store.clock().nanos();
     // Before the call begins, which may ask at once.
-    let events = dispatch.hub().subscribe(&user.id);
+    let events = dispatch.hub().subscribe(&user.id)?;
     let outcome = tokio::select! {
         outcome = dispatch.call_tool(turn) => outcome,
         () = listen(events, dispatch, &user.id, output) => return Ok(()),
     };
     dispatch.drain(std::time::Duration::from_secs(30)).await;
-    let outcome = outcome?;
-    let filter = ReceiptFilter { turn: Some(outcome.turn.clone()), ..ReceiptFilter::default() };
+    let ids = match &outcome {
+        Ok(done) => Some((done.turn.clone(), done.call.clone())),
+        // The failure is what has to be said, not that its receipt cannot be found.
+        Err(_) => last_call(stack, &order.plugin, &user.id, begun).await.unwrap_or_default(),
+    };
+    // What was refused before any code ran has no receipt.
+    let Some((turn, call)) = ids else { return Ok(outcome.map(drop)?) };
+    let filter = ReceiptFilter { turn: Some(turn.clone()), ..ReceiptFilter::default() };
     let receipts =
         stack.store.invocations().list(&filter, &PageRequest { cursor: None, limit: 200 }).await?.items;
     stack.store.invocations().release().await?;
-    let text = said(&outcome.result.content, &receipts);
+    let result = outcome.as_ref().ok().map(|done| &done.result);
+    let text = said(result.map(|result| result.content.as_slice()).unwrap_or_default(), &receipts);
     let receipts: Vec<ReceiptView> = receipts.into_iter().map(ReceiptView::from).collect();
-    let value =
-        json!({ "turn": outcome.turn, "call": outcome.call, "result": outcome.result, "receipts": receipts });
-    output.say(&value, || text)
+    output.say(&json!({ "turn": turn, "call": call, "result": result, "receipts": receipts }), || text)?;
+    Ok(outcome.map(drop)?)
+}
+
+/// Turn and id of the last call that a client made of this plugin since then, where the call that failed got so far.
+///
+/// A failure names no call, but receipts are numbered in the order in which they are written, and this one was written just now.
+async fn last_call(
+    stack: &Stack,
+    plugin: &PluginId,
+    user: &UserId,
+    begun: UnixNanos,
+) -> anyhow::Result<Option<(String, String)>> {
+    let filter =
+        ReceiptFilter { plugin: Some(plugin.clone()), user: Some(user.clone()), ..ReceiptFilter::default() };
+    let found = stack.store.invocations().list(&filter, &PageRequest { cursor: None, limit: 200 }).await?;
+    let mut calls = found.items.into_iter().map(|stored| stored.receipt);
+    let call = calls.find(|receipt| receipt.parent.is_none() && receipt.started_at >= begun);
+    Ok(call.map(|receipt| (receipt.turn, receipt.id)))
 }
 
 /// Shows events and answers questions for as long as the call runs.
@@ -126,7 +151,10 @@ fn said(content: &[ToolContent], receipts: &[StoredReceipt]) -> String {
             ("memory", format!("{} bytes", used.peak_memory)),
             ("host calls", host_calls.to_string()),
         ]);
-        text.push_str(&format!("\n{facts}"));
+        if !text.is_empty() {
+            text.push('\n');
+        }
+        text.push_str(&facts);
     }
     text
 }

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use anyhow::{Context, bail};
 use innkeeper_model::permission::Grant;
+use innkeeper_registry::InstallOptions;
 use innkeeper_server::PluginBody;
 
 use super::permission;
@@ -16,7 +17,7 @@ use crate::stack::Stack;
 pub(super) async fn run(
     stack: &Stack,
     file: &Path,
-    grant_requested: bool,
+    options: InstallOptions,
     grants: &[String],
     max: u64,
     output: &Output,
@@ -26,7 +27,7 @@ pub(super) async fn run(
     let bytes = read(file, max)?;
     let mut view = stack
         .registry
-        .install(bytes, grant_requested)
+        .install(bytes, options)
         .await
         .with_context(|| format!("cannot install `{}`", file.display()))?;
     for permission in grants {

@@ -2,35 +2,47 @@
 
 use crate::program::Program;
 
+/// Every command, found as people find them: from one help to the next. A command that has others comes before them.
+fn commands(program: &Program) -> Vec<Vec<String>> {
+    let mut found = vec![Vec::new()];
+    let mut at = 0;
+    while let Some(command) = found.get(at).cloned() {
+        let inner = inner(&help(program, &command));
+        let inner = inner.into_iter().map(|name| [&command[..], &[name]].concat());
+        found.splice(at + 1..at + 1, inner);
+        at += 1;
+    }
+    found
+}
+
+fn help(program: &Program, command: &[String]) -> String {
+    let arguments: Vec<&str> = command.iter().map(String::as_str).chain(["--help"]).collect();
+    program.run(&arguments).expect(0).out
+}
+
+/// The commands that a help lists.
+fn inner(help: &str) -> Vec<String> {
+    let listed = help.split("\nCommands:\n").nth(1).unwrap_or_default();
+    let names = listed.lines().take_while(|line| !line.is_empty());
+    names.map(|line| line.split_whitespace().next().unwrap().to_owned()).collect()
+}
+
+/// Commands that do something, without those that only hold others.
+pub(crate) fn leaves(program: &Program) -> Vec<Vec<String>> {
+    let all = commands(program);
+    let holds = |command: &Vec<String>| {
+        all.iter().any(|other| other.len() > command.len() && other.starts_with(command))
+    };
+    all.iter().filter(|command| !holds(command)).cloned().collect()
+}
+
 #[test]
 fn help_says_what_there_is() {
     let program = Program::new();
-    let commands: &[&[&str]] = &[
-        &[],
-        &["serve"],
-        &["plugin"],
-        &["plugin", "install"],
-        &["plugin", "list"],
-        &["plugin", "show"],
-        &["plugin", "grant"],
-        &["plugin", "revoke"],
-        &["plugin", "enable"],
-        &["plugin", "disable"],
-        &["plugin", "remove"],
-        &["plugin", "valves"],
-        &["plugin", "call"],
-        &["user", "add"],
-        &["key", "create"],
-        &["db"],
-        &["db", "current"],
-        &["db", "upgrade"],
-        &["db", "preview"],
-    ];
     let mut all = String::new();
-    for command in commands {
-        let arguments = [*command, &["--help"]].concat();
-        let help = program.run(&arguments).expect(0).out;
-        all.push_str(&format!("$ innkeeper {}\n{help}\n", arguments.join(" ")));
+    for command in commands(&program) {
+        let called = [&command[..], &["--help".to_owned()]].concat().join(" ");
+        all.push_str(&format!("$ innkeeper {called}\n{}\n", help(&program, &command)));
     }
     insta::assert_snapshot!("help", all);
 }

@@ -11,8 +11,11 @@
 mod data_dirs;
 mod databases;
 mod help;
+mod json;
 mod people;
 mod plugins;
 mod program;
 mod serve;
+mod server;
 mod settings;
+mod stop;

@@ -25,6 +25,8 @@ fn a_plugin_is_installed_called_and_removed() {
     assert!(called["receipts"][0]["delivered"]["fuel"].as_u64().unwrap() > 0);
     let shown = program.run(&call).expect(0).out;
     assert!(shown.starts_with("14.0\n\nreceipt"), "{shown}");
+    let refused = program.run(&[&call[..5], &["{\"expression\": 1}", "--user", "ada@example.org"]].concat());
+    assert_eq!(refused.expect(1).out, "", "no code ran, so there is no receipt");
 
     // Nobody has a key, so nobody goes without saying.
     let nobody = program.run(&call[..6]).expect(1);
@@ -137,7 +139,6 @@ fn a_filter_is_applied_to_models() {
 fn text_of_plugins_cannot_reach_the_terminal_unescaped() {
     let program = Program::new();
     program.run(&["user", "add", "--name", "Ada", "--email", "ada@example.org"]).expect(0);
-    program.run(&["plugin", "install", text(&guests::path("misbehave")), "--grant-requested"]).expect(0);
     program.run(&["plugin", "install", text(&guests::path("ask-user")), "--grant-requested"]).expect(0);
     let asked = program.run(&[
         "plugin",
@@ -154,16 +155,36 @@ fn text_of_plugins_cannot_reach_the_terminal_unescaped() {
     assert!(asked.err.contains("confirmation: ") && asked.err.contains("[31mred"), "{}", asked.err);
     assert!(asked.out.starts_with("no\n"), "{}", asked.out);
     assert!(!asked.err.contains(['\u{1b}', '\u{202e}']) && !asked.out.contains('\u{1b}'), "{}", asked.err);
-    let broken = program.run(&[
-        "plugin",
-        "call",
-        "misbehave",
-        "misbehave",
-        "--user",
-        "ada@example.org",
-        "--args",
-        "{\"how\": \"trap\"}",
-    ]);
-    let broken = broken.expect(1);
-    assert!(broken.err.contains("plugin `misbehave` crashed"), "{}", broken.err);
+}
+
+#[test]
+fn a_call_that_fails_shows_its_receipt() {
+    let program = Program::new();
+    program.run(&["user", "add", "--name", "Ada", "--email", "ada@example.org"]).expect(0);
+    program.run(&["plugin", "install", text(&guests::path("misbehave")), "--grant-requested"]).expect(0);
+    let call = |how: &str, more: &[&str]| {
+        let args = json!({ "how": how }).to_string();
+        let call = ["plugin", "call", "misbehave", "misbehave", "--user", "ada@example.org", "--args", &args];
+        program.run(&[&call[..], more].concat()).expect(1)
+    };
+    for (how, outcome, says) in [
+        ("trap", "trapped", "plugin `misbehave` crashed"),
+        ("loop", "limit-exceeded", "plugin `misbehave` exceeded its limit `fuel`"),
+    ] {
+        let broken = call(how, &[]);
+        assert!(broken.err.contains(says), "{}", broken.err);
+        assert!(broken.out.starts_with("receipt"), "{}", broken.out);
+        assert!(broken.out.contains(&format!("outcome     {outcome}")), "{}", broken.out);
+        let broken = call(how, &["--json"]);
+        let error: serde_json::Value = serde_json::from_str(&broken.err).unwrap();
+        assert!(error["error"]["message"].as_str().unwrap().contains(says), "{error}");
+        let said = broken.json();
+        assert_eq!((&said["result"], &said["receipts"][1]), (&json!(null), &json!(null)));
+        let receipt = &said["receipts"][0];
+        assert_eq!(
+            (&receipt["outcome"], &receipt["id"], &receipt["turn"]),
+            (&json!(outcome), &said["call"], &said["turn"])
+        );
+        assert!(receipt["delivered"]["fuel"].as_u64().unwrap() > 0, "{receipt}");
+    }
 }

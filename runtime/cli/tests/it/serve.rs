@@ -1,56 +1,12 @@
 //! `innkeeper serve`: starts, notices what other commands change, stops by signals.
 
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use innkeeper_testing::guests;
 use serde_json::{Value, json};
 
 use crate::program::{Program, client, text};
-
-struct Server {
-    child: Child,
-    address: String,
-}
-
-impl Server {
-    fn start(program: &Program) -> Self {
-        let mut command = program.command(&["serve", "--listen", "127.0.0.1:0", "--json"]);
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let said: Value = serde_json::from_str(&line).unwrap();
-        Self { child, address: said["listening"].as_str().unwrap().to_owned() }
-    }
-
-    fn url(&self, path: &str) -> String {
-        format!("http://{}{path}", self.address)
-    }
-
-    fn signal(&self) {
-        let sent = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
-        assert!(sent.success());
-    }
-
-    fn end(&mut self, within: Duration) -> Option<i32> {
-        let begun = Instant::now();
-        while begun.elapsed() < within {
-            if let Some(status) = self.child.try_wait().unwrap() {
-                return status.code();
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        panic!("the server did not end within {within:?}");
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
+use crate::server::Server;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_notices_what_commands_change_and_stops_by_a_signal() {
@@ -68,19 +24,26 @@ async fn a_server_notices_what_commands_change_and_stops_by_a_signal() {
     assert_eq!(get("/v1/models").await.1["data"], json!([]));
 
     program.run(&["plugin", "install", text(&guests::path("echo"))]).expect(0);
-    tokio::time::sleep(Duration::from_secs(2)).await;
-    assert_eq!(get("/v1/models").await.1["data"][0]["id"], json!("echo"));
+    noticed("the installed plugin", async || get("/v1/models").await.1["data"][0]["id"] == json!("echo"))
+        .await;
     program.run(&["plugin", "disable", "echo"]).expect(0);
-    tokio::time::sleep(Duration::from_secs(2)).await;
-    assert_eq!(get("/v1/models").await.1["data"], json!([]));
+    noticed("the disabled plugin", async || get("/v1/models").await.1["data"] == json!([])).await;
     let id = program.json(&["key", "list"])["data"][0]["id"].as_str().unwrap().to_owned();
     program.run(&["key", "revoke", &id]).expect(0);
-    tokio::time::sleep(Duration::from_secs(2)).await;
-    assert_eq!(get("/v1/models").await.0, 401);
+    noticed("the revoked key", async || get("/v1/models").await.0 == 401).await;
 
     drop(client);
     server.signal();
     assert_eq!(server.end(Duration::from_secs(15)), Some(0));
+}
+
+/// Waits until a server has noticed a change. Promised are two seconds; a machine that does other things too gets more.
+async fn noticed(what: &str, mut check: impl AsyncFnMut() -> bool) {
+    let changed = Instant::now();
+    while !check().await {
+        assert!(changed.elapsed() < Duration::from_secs(8), "the server did not notice {what}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
 }
 
 #[test]
@@ -107,11 +70,7 @@ fn the_log_holds_no_keys_bodies_or_addresses() {
     let mut command =
         program.command(&["serve", "--listen", "127.0.0.1:0", "--json", "--log-format", "json"]);
     command.env("INNKEEPER__LOG__FILTER", "debug").stderr(std::fs::File::create(&log).unwrap());
-    let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
-    let mut line = String::new();
-    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-    let said: Value = serde_json::from_str(&line).unwrap();
-    let mut server = Server { child, address: said["listening"].as_str().unwrap().to_owned() };
+    let mut server = Server::spawn(&mut command);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let client = client();

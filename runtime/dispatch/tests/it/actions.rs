@@ -4,7 +4,7 @@ use innkeeper_dispatch::{ActionTurn, DispatchError};
 use innkeeper_model::Permission;
 use innkeeper_model::authority::Authority;
 use innkeeper_model::chat::NewChat;
-use innkeeper_model::chat_message::NewMessage;
+use innkeeper_model::chat_message::{MessageUpdate, NewMessage};
 use innkeeper_model::{ChatId, tool::ToolContent};
 use serde_json::{Value, json};
 
@@ -28,7 +28,6 @@ fn action(world: &World, plugin: &str, action: &str, chat: Option<ChatId>) -> Ac
         chat,
         messages: None,
         message: None,
-        session: None,
         locale: None,
         body_bytes: 0,
     }
@@ -40,7 +39,7 @@ async fn an_export_asks_for_a_name_and_shows_the_file() {
         &[Permission::FilesWrite, Permission::EventsCall, Permission::EventsEmit, Permission::ChatsRead];
     let world = world().plugin(plugin("export-markdown").grant(grants)).build().await;
     let chat = chat(&world, "the text of the chat").await;
-    let mut ada = world.dispatch.hub().subscribe(&world.ada);
+    let mut ada = world.dispatch.hub().subscribe(&world.ada).unwrap();
     let answers = async {
         let question = ada.next().await.unwrap();
         assert_eq!((question.event.kind.as_str(), question.chat.as_ref()), ("input", Some(&chat)));
@@ -83,5 +82,41 @@ async fn an_action_that_is_not_there_is_named() {
     assert_eq!(error.code(), "plugin_not_found");
     let error = world.dispatch.run_action(action(&world, "probe", "probe", None)).await.unwrap_err();
     assert_eq!(error.code(), "invalid_request");
+    world.assert_idle().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn changes_of_an_action_are_stored_together_and_never_over_somebody_elses() {
+    let world = world().plugin(plugin("probe").grant(&[Permission::EventsCall])).build().await;
+    let question = json!({ "Confirmation": {"title": "t", "message": "m"} });
+    let args = json!({ "question": question, "change": "by the action" });
+    let order = json!({ "import": "events.call", "args": args, "place": "call" }).to_string();
+    let authority = Authority::Own(world.ada.clone());
+    let messages = world.store.chat_messages();
+    for edits in [false, true] {
+        let chat = chat(&world, "first").await;
+        let last = NewMessage { role: "user".to_owned(), content: order.clone(), ..NewMessage::default() };
+        let last = messages.append(&authority, &chat, last).await.unwrap().id;
+        let mut ada = world.dispatch.hub().subscribe(&world.ada).unwrap();
+        let meanwhile = async {
+            let ask = ada.next().await.unwrap().ask.unwrap();
+            if edits {
+                let edit = MessageUpdate { content: Some("by hand".to_owned()), ..MessageUpdate::default() };
+                messages.set(&authority, &chat, &last, &edit).await.unwrap();
+            }
+            world.dispatch.hub().answer(&world.ada, &ask, json!(true)).unwrap();
+        };
+        let run = world.dispatch.run_action(action(&world, "probe", "probe", Some(chat.clone())));
+        let (outcome, ()) = tokio::join!(run, meanwhile);
+        let branch = messages.branch(&authority, &chat, None).await.unwrap();
+        let texts: Vec<_> = branch.iter().map(|message| message.content.as_str()).collect();
+        if edits {
+            assert_eq!(outcome.unwrap_err().code(), "conflict");
+            assert_eq!(texts, ["first", "by hand"]);
+        } else {
+            assert_eq!(outcome.unwrap().result.unwrap().messages.len(), 2);
+            assert_eq!(texts, ["by the action", "by the action"]);
+        }
+    }
     world.assert_idle().await;
 }

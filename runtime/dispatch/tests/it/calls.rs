@@ -2,9 +2,14 @@
 
 use std::time::Duration;
 
-use innkeeper_model::Permission;
+use innkeeper_dispatch::ToolTurn;
+use innkeeper_model::authority::Authority;
+use innkeeper_model::chat::NewChat;
 use innkeeper_model::kv::KvScope;
-use innkeeper_model::permission::Grant;
+use innkeeper_model::permission::{Grant, Scope};
+use innkeeper_model::principal::Role;
+use innkeeper_model::{Permission, Principal};
+use innkeeper_store::NewUser;
 use serde_json::{Value, json};
 
 use crate::world::{World, completion, id, order, plugin, world};
@@ -207,6 +212,34 @@ async fn a_child_has_what_is_left_of_its_callers_budget() {
     world.assert_idle().await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_child_used_before_it_failed_does_not_come_back() {
+    let world = world()
+        .plugin(plugin("probe").grant(ASKS).limit("fuel", 60_000_000))
+        .plugin(plugin("misbehave"))
+        .build()
+        .await;
+    for (number, (import, order)) in [
+        ("completions.complete", "run:loop"),
+        ("completions.stream", "run:loop"),
+        ("completions.stream", "feed:loop"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let ask = json!({ "import": import, "args": completion("misbehave", order), "place": "call" });
+        let outcome = world.dispatch.call_tool(world.tool_turn("probe", "call", ask)).await.unwrap();
+        let caller = world.receipt(&outcome.call).await;
+        let children = all_of(&world, "misbehave").await;
+        assert_eq!(children.len(), number + 1);
+        let child =
+            children.iter().find(|child| child.parent.as_deref() == Some(caller.id.as_str())).unwrap();
+        assert!(child.delivered.fuel > 30_000_000, "{import} {order}: {child:?}");
+        assert!(caller.delivered.fuel >= child.delivered.fuel, "{import} {order}: {caller:?}");
+    }
+    world.assert_idle().await;
+}
+
 async fn all_of(world: &World, plugin: &str) -> Vec<innkeeper_model::receipt::Receipt> {
     world.dispatch.receipts().flush().await;
     let filter = innkeeper_store::ReceiptFilter { plugin: Some(id(plugin)), ..Default::default() };
@@ -269,6 +302,40 @@ async fn a_child_runs_under_its_own_grants() {
     assert_eq!(denied["error"]["code"], "denied");
     let denied = world.tool("probe", "call", through(call("two", "users.me"))).await.unwrap();
     assert_eq!(denied["error"]["code"], "denied");
+    world.assert_idle().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn acting_as_admin_is_not_lent_to_who_may_not() {
+    let world = world()
+        .plugin(plugin("probe").grant(&[Permission::ActAsAdmin, Permission::Toolbox]))
+        .plugin(plugin("probe").named("two").grant(&[Permission::Toolbox]))
+        .build()
+        .await;
+    let all = Grant { scope: Scope::All, ..Grant::default() };
+    world.registry.grant(&id("probe"), Permission::ChatsRead, all).await.unwrap();
+    let new = NewChat { title: "Of Bob's".to_owned(), folder: None };
+    let chat = world.store.chats().create(&world.bob, &Authority::Own(world.bob.clone()), new).await.unwrap();
+    let grace = NewUser { name: "Grace".into(), email: "grace@example.org".into(), role: Role::Admin };
+    let grace = Principal::person(world.store.users().insert(grace).await.unwrap().id, Role::Admin);
+    let reads = json!({ "import": "chats.get", "args": {"id": chat.id} });
+    let through = |plugin: &str, call: &Value| {
+        let call = json!({ "plugin": plugin, "name": "call", "arguments": call });
+        json!({ "import": "toolbox.call", "args": call })
+    };
+    let asks = async |plugin: &str, arguments: Value| {
+        let turn = ToolTurn { principal: grace.clone(), ..world.tool_turn(plugin, "call", arguments) };
+        let said = format!("{:?}", world.dispatch.call_tool(turn).await.unwrap().result);
+        assert!(!said.contains("error"), "{said}");
+        said.contains("Of Bob's")
+    };
+    assert!(asks("probe", reads.clone()).await);
+    assert!(asks("probe", through("probe", &reads)).await, "all of the chain may");
+    assert!(!asks("two", through("probe", &reads)).await);
+    // Nor does it come back by way of one who may.
+    assert!(!asks("two", through("probe", &through("probe", &reads))).await);
+    world.registry.grant(&id("two"), Permission::ActAsAdmin, Grant::default()).await.unwrap();
+    assert!(asks("two", through("probe", &reads)).await);
     world.assert_idle().await;
 }
 

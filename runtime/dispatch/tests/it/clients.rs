@@ -198,3 +198,21 @@ async fn a_client_that_goes_away_while_its_turn_waits_for_a_slot_leaves_the_queu
     world.assert_idle().await;
     assert!(outcomes(&world, "echo").await.is_empty());
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_is_there_and_reads_nothing_is_given_up() {
+    let world = world()
+        .stall_timeout(Duration::from_millis(300))
+        .plugin(plugin("misbehave").grant(&[Permission::EventsEmit]))
+        .build()
+        .await;
+    // Pieces of the answer, events, and what comes after the last piece.
+    for text in ["feed:many-chunks 500", "many-events 500", "feed:many-chunks 30"] {
+        let handle = world.dispatch.chat(world.turn("misbehave", text)).await.unwrap();
+        let ended = tokio::time::timeout(Duration::from_secs(5), world.assert_idle()).await;
+        assert!(ended.is_ok(), "{text}");
+        drop(handle);
+    }
+    let outcomes = outcomes(&world, "misbehave").await;
+    assert_eq!(outcomes, ["ok", "cancelled", "cancelled"], "latest first");
+}

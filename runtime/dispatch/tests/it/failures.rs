@@ -3,10 +3,15 @@
 use std::time::Duration;
 
 use futures::StreamExt;
+use innkeeper_dispatch::ActionTurn;
 use innkeeper_model::Permission;
+use innkeeper_model::authority::Authority;
+use innkeeper_model::chat::NewChat;
+use innkeeper_model::chat_message::{NewMessage, StoredMessage};
+use innkeeper_model::tool::ToolContent;
 use serde_json::json;
 
-use crate::world::{plugin, world};
+use crate::world::{World, id, order, plugin, world};
 
 const TURNS: usize = 400;
 
@@ -114,15 +119,51 @@ async fn turns_that_find_no_instance_are_told_when_to_come_back() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn html_in_a_tools_result_needs_its_permission() {
+async fn html_in_embeds_needs_its_permission() {
     let world = world().plugin(plugin("probe").grant(&[Permission::EventsEmit])).build().await;
     let html = json!({ "event": {"Embeds": {"items": ["<b>x</b>"], "replace": false}} });
     assert_eq!(world.probe("events.emit", html.clone()).await["error"]["code"], "denied");
-    world
-        .registry
-        .grant(&crate::world::id("probe"), Permission::EventsHtml, Default::default())
-        .await
-        .unwrap();
+    world.registry.grant(&id("probe"), Permission::EventsHtml, Default::default()).await.unwrap();
     assert!(world.probe("events.emit", html).await.get("ok").is_some());
     world.assert_idle().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn html_in_a_result_needs_its_permission() {
+    let world = world().plugin(plugin("probe").grant(&[Permission::EventsEmit])).build().await;
+    let shows = |content: &[ToolContent]| {
+        content.iter().any(|part| matches!(part, ToolContent::Html { html, .. } if html == "<b>x</b>"))
+    };
+    let tool = || world.dispatch.call_tool(world.tool_turn("probe", "html", json!({ "html": "<b>x</b>" })));
+    let text = order("call", "context.locale", json!({ "html": "<b>x</b>" }));
+    let messages = stored_messages(&world, &text).await;
+    let action = || {
+        world.dispatch.run_action(ActionTurn {
+            principal: world.principal(),
+            plugin: id("probe"),
+            action: "probe".to_owned(),
+            chat: None,
+            messages: Some(messages.clone()),
+            message: None,
+            locale: None,
+            body_bytes: 0,
+        })
+    };
+    for error in [tool().await.unwrap_err(), action().await.unwrap_err()] {
+        assert_eq!(error.code(), "plugin_failed");
+        assert!(error.to_string().contains("events.html"), "{error}");
+    }
+    world.registry.grant(&id("probe"), Permission::EventsHtml, Default::default()).await.unwrap();
+    assert!(shows(&tool().await.unwrap().result.content));
+    assert!(shows(&action().await.unwrap().result.unwrap().content));
+    world.assert_idle().await;
+}
+
+/// A message as a client sends it along with an action.
+async fn stored_messages(world: &World, text: &str) -> Vec<StoredMessage> {
+    let authority = Authority::Own(world.ada.clone());
+    let new = NewChat { title: "t".to_owned(), folder: None };
+    let chat = world.store.chats().create(&world.ada, &authority, new).await.unwrap().id;
+    let message = NewMessage { role: "user".to_owned(), content: text.to_owned(), ..NewMessage::default() };
+    vec![world.store.chat_messages().append(&authority, &chat, message).await.unwrap()]
 }

@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use innkeeper_dispatch::DispatchError;
 use innkeeper_model::Permission;
@@ -9,7 +10,7 @@ use innkeeper_model::chunk::Chunk;
 use serde_json::json;
 
 use crate::upstream::{Answer, KEY, Upstream, delta};
-use crate::world::{World, completion, plugin, world};
+use crate::world::{World, completion, plugin, soon, world};
 
 async fn with(upstream: &Upstream) -> World {
     world()
@@ -126,7 +127,9 @@ async fn one_that_cannot_be_reached_is_left_out_of_the_list() {
     let world = world().provider(config.clone()).plugin(plugin("echo")).build().await;
     let models = world.dispatch.models(&world.principal()).await;
     assert_eq!(models.iter().map(|model| model.id.as_str()).collect::<Vec<_>>(), ["echo"]);
-    assert_eq!(world.chat(world.turn("gpt-fake", "hi")).await.error().code(), "model_not_found");
+    // It may have the model: nobody can say that there is none.
+    let error = world.chat(world.turn("gpt-fake", "hi")).await.error();
+    assert!(matches!(&error, DispatchError::Provider { status: 0, .. }), "{error:?}");
     config.models = vec!["named".to_owned()];
     let world = crate::world::world().provider(config).build().await;
     let error = world.chat(world.turn("named", "hi")).await.error();
@@ -177,6 +180,77 @@ async fn plugins_ask_it_for_answers_and_vectors() {
     assert_eq!(vectors["ok"], json!([[0.5, 1.0], [0.5, 1.0]]), "{vectors}");
     let models = world.probe("completions.models", json!({})).await;
     assert!(models.to_string().contains("gpt-fake"), "{models}");
+    world.assert_idle().await;
+}
+
+#[tokio::test]
+async fn one_that_cannot_list_its_models_keeps_its_last_list_and_is_left_alone_for_a_while() {
+    let upstream = Upstream::start().await;
+    upstream.answer(Answer::Status(503, "{}".to_owned()));
+    let world = world().provider(upstream.config()).build().await;
+    let list = async || world.dispatch.models(&world.principal()).await.len();
+    for _ in 0..3 {
+        let error = world.chat(world.turn("gpt-fake", "hi")).await.error();
+        assert!(matches!(&error, DispatchError::Provider { status: 503, .. }), "{error:?}");
+        assert_eq!((list().await, upstream.keys().len()), (0, 1));
+    }
+    later(Duration::from_secs(11)).await;
+    upstream.answer(Answer::Echo);
+    assert_eq!((list().await, upstream.keys().len()), (2, 2));
+    later(Duration::from_secs(61)).await;
+    upstream.answer(Answer::Status(503, "{}".to_owned()));
+    assert_eq!((list().await, list().await, upstream.keys().len()), (2, 2, 3));
+    upstream.answer(Answer::Echo);
+    assert_eq!(world.chat(world.turn("gpt-fake", "hi")).await.text(), "hi");
+    assert_eq!(world.chat(world.turn("nobody", "hi")).await.error().code(), "model_not_found");
+}
+
+/// Lets time pass.
+async fn later(time: Duration) {
+    tokio::time::pause();
+    tokio::time::advance(time).await;
+    tokio::time::resume();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_goes_on_there_for_a_plugin_that_no_longer_waits() {
+    let upstream = Upstream::start().await;
+    let world = world()
+        .provider(upstream.config())
+        .plugin(plugin("probe").grant(&[Permission::Completions]).limit("waiting", 700))
+        .build()
+        .await;
+    world.dispatch.models(&world.principal()).await;
+    upstream.answer(Answer::Hang);
+    // Dropped by the plugin, which goes on and ends well.
+    let mut args = completion("gpt-fake", "hi");
+    args["stop_after"] = 1.into();
+    let answer = world.probe("completions.stream", args).await;
+    assert_eq!(answer["ok"]["chunks"].as_array().map(Vec::len), Some(1), "{answer}");
+    soon("the stream's request ends", || upstream.hanging() == 0).await;
+    // Dropped with the call, whose time is over.
+    for (import, args) in [
+        ("completions.complete", completion("gpt-fake", "hi")),
+        ("completions.embed", json!({ "model": "gpt-fake", "texts": ["a"] })),
+    ] {
+        let call = world.tool("probe", "call", json!({ "import": import, "args": args }));
+        let began = soon("it is asked", || upstream.hanging() == 1);
+        let (ended, ()) = tokio::join!(call, began);
+        assert_eq!(ended.unwrap_err().code(), "limit_exceeded", "{import}");
+        soon(import, || upstream.hanging() == 0).await;
+    }
+    world.assert_idle().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_without_end_is_cut() {
+    let upstream = Upstream::start().await;
+    let world = with(&upstream).await;
+    upstream.say((0..36).map(|_| delta(&"x".repeat(1 << 20))).collect());
+    let said = world.chat(world.turn("gpt-fake", "hi")).await;
+    assert!(said.partial().len() <= 32 << 20);
+    let error = said.error();
+    assert!(error.to_string().contains("more than 32 MiB"), "{error}");
     world.assert_idle().await;
 }
 

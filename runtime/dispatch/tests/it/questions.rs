@@ -27,7 +27,7 @@ async fn question(subscription: &mut Subscription) -> String {
 async fn an_answer_counts_once_and_only_from_the_person_who_was_asked() {
     let world = asking(LONG, LONG).await;
     let hub = world.dispatch.hub();
-    let (mut ada, mut bob) = (hub.subscribe(&world.ada), hub.subscribe(&world.bob));
+    let (mut ada, mut bob) = (hub.subscribe(&world.ada).unwrap(), hub.subscribe(&world.bob).unwrap());
     let answers = async {
         let delivery = ada.next().await.unwrap();
         assert_eq!(
@@ -52,7 +52,7 @@ async fn an_answer_counts_once_and_only_from_the_person_who_was_asked() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nobody_to_ask_is_unavailable_at_once() {
     let world = asking(LONG, LONG).await;
-    let _bob = world.dispatch.hub().subscribe(&world.bob);
+    let _bob = world.dispatch.hub().subscribe(&world.bob).unwrap();
     let begun = Instant::now();
     let error = world.tool("ask-user", "confirm", json!({"question": "Sure?"})).await.unwrap_err();
     assert!(error.to_string().contains("there is no user who could be asked"), "{error}");
@@ -63,7 +63,7 @@ async fn nobody_to_ask_is_unavailable_at_once() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_question_that_nobody_answers_times_out() {
     let world = asking(Duration::from_millis(200), LONG).await;
-    let mut ada = world.dispatch.hub().subscribe(&world.ada);
+    let mut ada = world.dispatch.hub().subscribe(&world.ada).unwrap();
     let error = world.tool("ask-user", "confirm", json!({"question": "Sure?"})).await.unwrap_err();
     assert!(error.to_string().contains("did not answer in time"), "{error}");
     let ask = question(&mut ada).await;
@@ -75,12 +75,12 @@ async fn a_question_that_nobody_answers_times_out() {
 async fn a_person_who_comes_back_in_time_is_asked_again_and_one_who_does_not_is_gone() {
     let world = asking(LONG, Duration::from_millis(500)).await;
     let hub = world.dispatch.hub();
-    let mut first = hub.subscribe(&world.ada);
+    let mut first = hub.subscribe(&world.ada).unwrap();
     let comes_back = async {
         let before = question(&mut first).await;
         drop(first);
         tokio::time::sleep(Duration::from_millis(100)).await;
-        let mut second = hub.subscribe(&world.ada);
+        let mut second = hub.subscribe(&world.ada).unwrap();
         let after = question(&mut second).await;
         assert_eq!(before, after);
         // Longer than the grace: being back counts.
@@ -91,7 +91,7 @@ async fn a_person_who_comes_back_in_time_is_asked_again_and_one_who_does_not_is_
         tokio::join!(world.tool("ask-user", "confirm", json!({"question": "Sure?"})), comes_back);
     assert_eq!(said.unwrap(), "no");
 
-    let mut third = hub.subscribe(&world.ada);
+    let mut third = hub.subscribe(&world.ada).unwrap();
     let leaves = async {
         question(&mut third).await;
         drop(third);
@@ -110,7 +110,7 @@ async fn typed_errors_reach_the_guest() {
         world().patience(answer, LONG).plugin(plugin("probe").grant(&[Permission::EventsCall])).build().await;
     let ask = json!({ "question": {"Confirmation": {"title": "t", "message": "m"}} });
     assert_eq!(world.probe("events.call", ask.clone()).await["error"]["code"], "unavailable");
-    let _ada = world.dispatch.hub().subscribe(&world.ada);
+    let _ada = world.dispatch.hub().subscribe(&world.ada).unwrap();
     assert_eq!(world.probe("events.call", ask.clone()).await["error"]["code"], "timeout");
     world.registry.revoke(&crate::world::id("probe"), Permission::EventsCall).await.unwrap();
     assert_eq!(world.probe("events.call", ask).await["error"]["code"], "denied");
@@ -120,7 +120,7 @@ async fn typed_errors_reach_the_guest() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_question_ends_with_its_turn() {
     let world = asking(LONG, LONG).await;
-    let mut ada = world.dispatch.hub().subscribe(&world.ada);
+    let mut ada = world.dispatch.hub().subscribe(&world.ada).unwrap();
     {
         let mut call = std::pin::pin!(world.tool("ask-user", "confirm", json!({"question": "Sure?"})));
         tokio::select! {
@@ -135,7 +135,7 @@ async fn a_question_ends_with_its_turn() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_question_ends_as_cancelled_where_the_server_stops() {
     let world = asking(LONG, LONG).await;
-    let mut ada = world.dispatch.hub().subscribe(&world.ada);
+    let mut ada = world.dispatch.hub().subscribe(&world.ada).unwrap();
     let drains = async {
         question(&mut ada).await;
         world.dispatch.drain(Duration::from_millis(100)).await;
@@ -168,7 +168,7 @@ async fn a_thousand_calls_wait_at_once_with_two_connections_and_all_are_answered
         .build()
         .await;
     let hub = world.dispatch.hub();
-    let mut ada = hub.subscribe(&world.ada);
+    let mut ada = hub.subscribe(&world.ada).unwrap();
     let calls: Vec<_> = (0..CALLS)
         .map(|number| {
             let turn = world.tool_turn("ask-user", "ask", json!({ "question": number.to_string() }));

@@ -1,11 +1,13 @@
 //! Receipts on their way to the database.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use innkeeper_dispatch::ReceiptLog;
 use innkeeper_model::page::PageRequest;
 use innkeeper_model::receipt::{Outcome, Receipt, Usage};
-use innkeeper_store::StoredReceipt;
+use innkeeper_model::time::Clock;
+use innkeeper_store::{LocalFiles, Options, Pool, Store, StoredReceipt, connect, migrate};
 
 use crate::world::{World, id, plugin, world};
 
@@ -102,4 +104,50 @@ async fn many_turns_at_once_leave_one_receipt_for_each_call() {
     named.sort();
     written.sort();
     assert_eq!((named.len(), named), (24, written));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn receipts_that_cannot_be_written_at_present_are_tried_again_in_order() {
+    let directory = tempfile::tempdir().unwrap();
+    let url = format!("sqlite:///{}", directory.path().join("data.db").display());
+    let pool = connect(&Options { max_connections: 1, ..Options::new(&url) }).await.unwrap();
+    migrate::upgrade(&pool, &Clock::System, migrate::Target::Latest).await.unwrap();
+    let files = Arc::new(LocalFiles::new(directory.path().join("files")).unwrap());
+    let store = Store::new(pool, Clock::System, files);
+    let Pool::Sqlite(pool) = store.pool() else { panic!("these tests run on SQLite") };
+    let allow = async |pages: u32| {
+        sqlx::query(sqlx::AssertSqlSafe(format!("PRAGMA max_page_count = {pages}")))
+            .execute(pool)
+            .await
+            .unwrap();
+    };
+    // The disk is full.
+    allow(1).await;
+    let log = ReceiptLog::start(store.clone());
+    (0..2_000).for_each(|number| log.record(receipt(number)));
+    log.flush().await;
+    let stored = async || {
+        let mut ids = Vec::new();
+        let mut page = PageRequest { cursor: None, limit: 200 };
+        loop {
+            let found = store.invocations().list(&Default::default(), &page).await.unwrap();
+            ids.extend(found.items.into_iter().map(|stored| stored.receipt.id));
+            match found.next {
+                Some(next) => page.cursor = Some(next),
+                None => break,
+            }
+        }
+        ids.reverse();
+        ids
+    };
+    assert!(stored().await.len() < 2_000);
+    allow(1_000_000).await;
+    for _ in 0..50 {
+        log.flush().await;
+        if stored().await.len() == 2_000 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert_eq!(stored().await, (0..2_000).map(|number| format!("call-{number}")).collect::<Vec<_>>());
 }

@@ -1,27 +1,58 @@
-//! Filters of the samples, with their instance kept through the turn and with a fresh one for each hook: the same comes of it.
+//! The samples as people use them: each alone, through the sandbox, with what it promises in its README.
 
-use innkeeper_model::Permission;
+use std::collections::BTreeMap;
+
+use innkeeper_dispatch::{ChatTurn, DispatchError, ToolTurn};
+use innkeeper_model::authority::Authority;
+use innkeeper_model::chat::NewChat;
+use innkeeper_model::manifest::{FilterDescription, FilterHooks};
+use innkeeper_model::principal::Role;
+use innkeeper_model::tool::ToolContent;
+use innkeeper_model::{ChatId, Permission, Principal, UserId};
 use serde_json::{Value, json};
 
-use crate::upstream::{Upstream, delta};
-use crate::world::{Installed, Said, World, plugin, world};
+use crate::upstream::Upstream;
+use crate::world::{Builder, Installed, Said, World, plugin, world};
+
+mod ask_user;
+mod calculator;
+mod context_clip;
+mod echo;
+mod export_markdown;
+mod forward;
+mod notes;
+mod rate_limit;
+mod redaction;
+mod unchanged;
+mod usage_report;
+
+/// The same world twice: filters keep their instance through the turn, and get a fresh one for each hook.
+async fn either_way(build: impl Fn(Builder) -> Builder) -> [World; 2] {
+    let kept = build(world().keep_instances(true)).build().await;
+    let fresh = build(world().keep_instances(false)).build().await;
+    [kept, fresh]
+}
+
+/// Has a filter called at every hook, also at those that it leaves as they are, on one instance where the server keeps them.
+/// A filter with one hook would be a single call either way.
+fn at_every_hook(filter: &mut FilterDescription) {
+    filter.hooks = FilterHooks { inlet: true, request: true, stream: true, outlet: true };
+    filter.keep_instance = true;
+}
 
 /// Runs the same in two worlds, and checks that the same came of it.
 async fn both(filter: fn() -> Installed, upstream: &Upstream, bodies: &[Value]) -> Vec<Vec<Said>> {
+    let build = |builder: Builder| {
+        let filter = filter().filter(at_every_hook).global();
+        builder.provider(upstream.config()).plugin(plugin("echo")).plugin(filter)
+    };
     let mut results = Vec::new();
-    for keep in [true, false] {
-        let world = world()
-            .keep_instances(keep)
-            .provider(upstream.config())
-            .plugin(plugin("echo"))
-            .plugin(filter())
-            .build()
-            .await;
+    for (world, kept) in either_way(build).await.into_iter().zip([true, false]) {
         let mut said = Vec::new();
         for body in bodies {
             said.push(world.chat(world.turn_of(body.clone())).await);
         }
-        check_calls(&world, keep, &said).await;
+        check_calls(&world, kept, &said).await;
         world.assert_idle().await;
         results.push(said);
     }
@@ -30,12 +61,21 @@ async fn both(filter: fn() -> Installed, upstream: &Upstream, bodies: &[Value]) 
     results
 }
 
-/// No call of a filter may have ended by anything but its own word.
-async fn check_calls(world: &World, keep: bool, said: &[Said]) {
+/// A kept filter is one call of its turn, a fresh one a call for each hook; none may have ended by anything but its own word.
+async fn check_calls(world: &World, kept: bool, said: &[Said]) {
     for said in said {
         let receipts = world.receipts(&said.end.receipts).await;
-        for receipt in receipts {
-            assert!(matches!(receipt.outcome.as_str(), "ok" | "rejected"), "keep {keep}: {receipt:?}");
+        let mut calls: BTreeMap<String, usize> = BTreeMap::new();
+        for receipt in &receipts {
+            assert!(matches!(receipt.outcome.as_str(), "ok" | "rejected"), "kept {kept}: {receipt:?}");
+            if receipt.export.starts_with("filter.") {
+                *calls.entry(receipt.plugin.to_string()).or_default() += 1;
+            }
+        }
+        assert!(!calls.is_empty(), "kept {kept}: {receipts:?}");
+        let refused = matches!(said.end.error, Some(DispatchError::Rejected { .. }));
+        for (plugin, count) in calls {
+            assert_eq!(count == 1, kept || refused, "kept {kept}: {count} calls of `{plugin}`");
         }
     }
 }
@@ -44,108 +84,54 @@ fn user(model: &str, stream: bool, text: &str) -> Value {
     json!({ "model": model, "stream": stream, "messages": [{"role": "user", "content": text}] })
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn context_clip_keeps_the_last_messages() {
-    let upstream = Upstream::start().await;
-    let message = |role: &str, text: &str| json!({ "role": role, "content": text });
-    let messages = [
-        message("system", "s"),
-        message("user", "1"),
-        message("assistant", "2"),
-        message("user", "3"),
-        message("assistant", "4"),
-        message("user", "5"),
-    ];
-    let body = json!({ "model": "gpt-fake", "stream": true, "messages": messages });
-    let filter = || plugin("context-clip").valves(json!({"keep": 2})).global();
-    both(filter, &upstream, &[body]).await;
-    let asked = upstream.asked();
-    assert_eq!(asked.len(), 2);
-    for body in asked {
-        let texts: Vec<_> = body["messages"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|message| message["content"].as_str().unwrap())
-            .collect();
-        assert_eq!(texts, ["s", "4", "5"]);
+/// A turn of somebody else's than Ada's.
+fn turn_by(user: &UserId, turn: ChatTurn) -> ChatTurn {
+    ChatTurn { principal: Principal::person(user.clone(), Role::User), ..turn }
+}
+
+/// Calls a tool for somebody.
+async fn tool_by(
+    world: &World,
+    user: &UserId,
+    plugin: &str,
+    tool: &str,
+    arguments: Value,
+) -> Result<Value, DispatchError> {
+    let principal = Principal::person(user.clone(), Role::User);
+    let turn = ToolTurn { principal, ..world.tool_turn(plugin, tool, arguments) };
+    let result = world.dispatch.call_tool(turn).await?.result;
+    match result.content.as_slice() {
+        [ToolContent::Json { value }] => Ok(value.clone()),
+        [ToolContent::Text { text }] => Ok(Value::String(text.clone())),
+        other => panic!("{other:?}"),
     }
 }
 
-fn redaction() -> Installed {
-    plugin("redaction").grant(&[Permission::Kv]).valves(json!({"words": ["Project Heron"]})).global()
+/// Makes an empty chat.
+async fn chat_of(world: &World, user: &UserId, title: &str) -> ChatId {
+    let new = NewChat { title: title.to_owned(), folder: None };
+    world.store.chats().create(user, &Authority::Own(user.clone()), new).await.unwrap().id
+}
+
+/// The database itself, where a test has to look at it or to move its time on.
+fn sqlite(world: &World) -> &sqlx::SqlitePool {
+    let innkeeper_store::Pool::Sqlite(pool) = world.store.pool() else { panic!("these tests run on SQLite") };
+    pool
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn redaction_takes_out_what_is_split_over_pieces() {
-    let upstream = Upstream::start().await;
-    upstream.say(
-        ["Write to ann", "@exam", "ple.or", "g about proj", "ect he", "ron, card 4111 1111", " 1111 1111."]
-            .map(delta)
-            .to_vec(),
-    );
-    let said = both(redaction, &upstream, &[user("gpt-fake", true, "who is bob@example.org?")]).await;
-    for said in said.into_iter().flatten() {
-        assert_eq!(said.text(), "Write to [e-mail] about [redacted], card [card number].");
-    }
-    for body in upstream.asked() {
-        assert_eq!(body["messages"][0]["content"], "who is [e-mail]?");
-    }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn redaction_sees_all_text_that_frames_carry() {
-    let upstream = Upstream::start().await;
-    let address = "ann@example.org";
-    upstream.say(vec![
-        json!({ "choices": [{"index": 0, "delta": {"content": format!("a {address} ")}, "logprobs": {"content": [{"token": address}]}}], "x": address }).to_string(),
-        json!({ "choices": [{"index": 0, "delta": {"reasoning_content": format!("r {address} ")}}] }).to_string(),
-        json!({ "choices": [{"index": 1, "delta": {"content": format!("second {address} ")}}] }).to_string(),
-        json!({ "sources": [{"name": address}] }).to_string(),
-        json!({ "event": {"type": "status", "data": {"description": address}}, "choices": [{"delta": {"content": format!("b {address} ")}}] }).to_string(),
-        json!({ "event": {"type": "message", "data": {"content": address}} }).to_string(),
-    ]);
-    let said = both(
-        redaction,
-        &upstream,
-        &[user("gpt-fake", true, "hi"), user("echo", false, "to ann@example.org")],
-    )
-    .await;
-    for said in said.into_iter().flatten() {
-        assert_eq!(said.end.error, None);
-        let shown = format!("{:?}", said.chunks);
-        assert!(!shown.contains("ann@") && shown.contains("[e-mail]"), "{shown}");
-    }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn rate_limit_refuses_the_third_of_two() {
-    let upstream = Upstream::start().await;
-    let filter = || {
-        plugin("rate-limit").grant(&[Permission::Kv]).valves(json!({"requests": 2, "seconds": 600})).global()
-    };
-    let bodies = [user("echo", true, "one"), user("echo", false, "two"), user("echo", true, "three")];
-    for mut said in both(filter, &upstream, &bodies).await {
-        let third = said.pop().unwrap().error();
-        assert_eq!(third.code(), "rejected");
-        assert!(third.to_string().contains("limit of 2 requests in"), "{third}");
-        assert_eq!(said.iter().map(Said::text).collect::<Vec<_>>(), ["one", "two"]);
-    }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn all_three_together_give_the_same_either_way() {
-    for keep in [true, false] {
-        let world = world()
-            .keep_instances(keep)
+async fn all_three_filters_together_give_the_same_either_way() {
+    let build = |builder: Builder| {
+        builder
             .plugin(plugin("echo"))
-            .plugin(plugin("context-clip").global())
-            .plugin(redaction())
-            .plugin(plugin("rate-limit").grant(&[Permission::Kv]).global())
-            .build()
-            .await;
+            .plugin(plugin("context-clip").filter(at_every_hook).global())
+            .plugin(plugin("redaction").filter(at_every_hook).grant(&[Permission::Kv]).global())
+            .plugin(plugin("rate-limit").filter(at_every_hook).grant(&[Permission::Kv]).global())
+    };
+    for (world, kept) in either_way(build).await.into_iter().zip([true, false]) {
         let said = world.chat(world.turn("echo", "mail ann@example.org and go")).await;
-        assert_eq!(said.text(), "mail [e-mail] and go", "keep {keep}");
+        assert_eq!(said.text(), "mail [e-mail] and go", "kept {kept}");
+        check_calls(&world, kept, &[said]).await;
         world.assert_idle().await;
     }
 }

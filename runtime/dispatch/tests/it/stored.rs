@@ -1,10 +1,13 @@
 //! Turns in chats that are stored here.
 
+use std::task::Poll;
+
 use innkeeper_dispatch::ChatTurn;
 use innkeeper_model::authority::Authority;
 use innkeeper_model::chat::NewChat;
 use innkeeper_model::chat_message::StoredMessage;
-use innkeeper_model::{ChatId, Permission, UserId};
+use innkeeper_model::chunk::Chunk;
+use innkeeper_model::{ChatId, MessageId, Permission, UserId};
 use serde_json::{Value, json};
 
 use crate::upstream::{Answer, Upstream, delta};
@@ -139,8 +142,10 @@ async fn a_turn_that_its_client_leaves_is_stored_as_cancelled() {
 async fn a_chat_of_somebody_else_is_not_touched_and_looks_like_none() {
     let world = world().plugin(plugin("probe").grant(&[Permission::EventsEmit])).build().await;
     let theirs = chat_of(&world, &world.bob).await;
-    let (mut ada, mut bob) =
-        (world.dispatch.hub().subscribe(&world.ada), world.dispatch.hub().subscribe(&world.bob));
+    let (mut ada, mut bob) = (
+        world.dispatch.hub().subscribe(&world.ada).unwrap(),
+        world.dispatch.hub().subscribe(&world.bob).unwrap(),
+    );
     let status = json!({ "event": {"Status": {"description": "x", "done": false, "hidden": false}} });
     let text = order("run", "events.emit", status.clone());
     let mut said = Vec::new();
@@ -164,7 +169,6 @@ async fn a_chat_of_somebody_else_is_not_touched_and_looks_like_none() {
             chat: Some(chat),
             messages: None,
             message: None,
-            session: None,
             locale: None,
             body_bytes: 0,
         };
@@ -269,5 +273,172 @@ async fn usage_of_an_answer_is_stored() {
     let answer = messages(&world, &world.ada, &chat).await.pop().unwrap();
     assert!(answer.usage.is_some(), "{answer:?}");
     assert_eq!(answer.content, "text");
+    world.assert_idle().await;
+}
+
+/// Polls a future so often and drops it, unless it ends before.
+async fn cut<F: Future>(future: F, polls: usize) -> Option<F::Output> {
+    let (mut future, mut left) = (std::pin::pin!(future), polls);
+    std::future::poll_fn(|context| {
+        let Some(rest) = left.checked_sub(1) else { return Poll::Ready(None) };
+        left = rest;
+        match future.as_mut().poll(context) {
+            Poll::Ready(output) => Poll::Ready(Some(output)),
+            Poll::Pending if left == 0 => Poll::Ready(None),
+            Poll::Pending => Poll::Pending,
+        }
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_leaves_at_any_moment_leaves_no_question_without_an_answer() {
+    let world = world().plugin(plugin("echo")).build().await;
+    // How far a poll comes is not the same each time, so all are tried until some clients have left while their turn began.
+    let mut left = 0;
+    for _ in 0..20 {
+        for polls in 0..200 {
+            let chat = chat_of(&world, &world.ada).await;
+            let ended = cut(world.dispatch.chat(stored(world.turn("echo", "hi"), &chat)), polls).await;
+            let over = ended.is_some();
+            drop(ended);
+            world.assert_idle().await;
+            let kept = messages(&world, &world.ada, &chat).await;
+            match kept.as_slice() {
+                [] => assert!(!over),
+                [question, answer] => {
+                    left += usize::from(!over);
+                    assert_eq!((question.content.as_str(), answer.role.as_str()), ("hi", "assistant"));
+                    assert!(answer.done, "after {polls} polls: {answer:?}");
+                }
+                other => panic!("after {polls} polls: {other:?}"),
+            }
+            if over {
+                break;
+            }
+        }
+        if left > 0 {
+            return;
+        }
+    }
+    panic!("no client left while its turn began");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_id_that_cannot_be_the_answers_is_told_and_nothing_is_stored() {
+    let world = world().plugin(plugin("echo")).build().await;
+    let chat = chat_of(&world, &world.ada).await;
+    let named = |id: &str| ChatTurn { message: Some(id.into()), ..stored(world.turn("echo", "hi"), &chat) };
+    world.chat(named("mine")).await.text();
+    for (id, code) in [("mine", "conflict"), (&"x".repeat(255), "invalid_request"), ("", "invalid_request")] {
+        assert_eq!(world.chat(named(id)).await.error().code(), code, "{id}");
+    }
+    assert_eq!(messages(&world, &world.ada, &chat).await.len(), 2);
+    world.assert_idle().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_that_ends_as_failed_is_stored_as_a_failure_and_passes_no_outlet_filter() {
+    let upstream = Upstream::start().await;
+    let broken = json!({ "error": {"message": "no more"} }).to_string();
+    upstream.say(vec![delta("half "), broken]);
+    let world = world()
+        .keep_instances(false)
+        .provider(upstream.config())
+        .plugin(plugin("probe"))
+        .plugin(
+            plugin("nothing")
+                .named("watch")
+                .filter(|filter| {
+                    (filter.toggle, filter.hooks.stream, filter.hooks.outlet) = (false, false, true);
+                })
+                .global(),
+        )
+        .build()
+        .await;
+    let chat = chat_of(&world, &world.ada).await;
+    let pieces = json!({ "chunks": [{"Text": "half "}, {"Failed": "no more"}] });
+    for (model, text) in [("probe.one", order("feed", "chunks", pieces)), ("gpt-fake", "hi".to_owned())] {
+        let said = world.chat(stored(world.turn(model, &text), &chat)).await;
+        assert_eq!(said.partial(), "half ", "{model}");
+        assert!(said.chunks.iter().any(|chunk| matches!(chunk, Chunk::Failed(_))), "{model}: {said:?}");
+        let trail = world.trail(&said).await;
+        assert!(!trail.contains(&"watch filter.outlet".to_owned()), "{model}: {trail:?}");
+        let error = said.error();
+        assert_eq!((error.code(), error.to_string().as_str()), ("answer_failed", "no more"), "{model}");
+        let answer = messages(&world, &world.ada, &chat).await.pop().unwrap();
+        assert_eq!((answer.content.as_str(), answer.done), ("half ", true), "{model}");
+        assert_eq!(parsed(&answer.error)["content"], "no more", "{model}");
+    }
+    world.assert_idle().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_reads_nothing_of_a_stored_turn_leaves_it_as_cancelled() {
+    let world = world()
+        .stall_timeout(std::time::Duration::from_millis(300))
+        .plugin(plugin("misbehave"))
+        .build()
+        .await;
+    let chat = chat_of(&world, &world.ada).await;
+    let turn = stored(world.turn("misbehave", "feed:many-chunks 500"), &chat);
+    let _handle = world.dispatch.chat(turn).await.unwrap();
+    world.assert_idle().await;
+    let answer = messages(&world, &world.ada, &chat).await.pop().unwrap();
+    assert!(answer.done && answer.content.starts_with("begun"), "{answer:?}");
+    assert_eq!(parsed(&answer.error)["content"], "the turn was cancelled");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_message_that_is_not_in_the_chat_cannot_be_named() {
+    let world = world().plugin(plugin("probe").grant(&[Permission::EventsEmit])).build().await;
+    let (chat, other) = (chat_of(&world, &world.ada).await, chat_of(&world, &world.ada).await);
+    let here = ChatTurn { message: Some("here".into()), ..stored(world.turn("probe.one", "hi"), &chat) };
+    world.chat(here).await.text();
+    let status = json!({ "event": {"Status": {"description": "x", "done": false, "hidden": false}} });
+    let mut ada = world.dispatch.hub().subscribe(&world.ada).unwrap();
+    for (chat, message, known) in
+        [(&chat, "here", true), (&chat, "elsewhere", false), (&other, "here", false)]
+    {
+        let (chat, message) = (Some(chat.clone()), Some(MessageId::from(message)));
+        let turn = world.turn("probe.one", &order("run", "events.emit", status.clone()));
+        let turn = ChatTurn { chat: chat.clone(), message: message.clone(), ..turn };
+        let mut errors = vec![world.chat(turn).await.end.error];
+        let tool = world.tool_turn("probe", "call", json!({ "import": "events.emit", "args": status }));
+        let tool = innkeeper_dispatch::ToolTurn { chat: chat.clone(), message: message.clone(), ..tool };
+        errors.push(world.dispatch.call_tool(tool).await.err());
+        let action = innkeeper_dispatch::ActionTurn {
+            principal: world.principal(),
+            plugin: crate::world::id("probe"),
+            action: "probe".to_owned(),
+            chat,
+            messages: None,
+            message,
+            locale: None,
+            body_bytes: 0,
+        };
+        errors.push(world.dispatch.run_action(action).await.err());
+        for error in errors {
+            assert_eq!(error.map(|error| error.code()), (!known).then_some("not_allowed"));
+        }
+    }
+    let about = crate::events::arrived(&mut ada).await;
+    assert_eq!(about.len(), 2);
+    assert!(about.iter().all(|event| event.message == Some("here".into())), "{about:?}");
+    world.assert_idle().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn settings_of_a_person_that_no_longer_fit_are_named() {
+    let world = world().plugin(plugin("probe")).plugin(plugin("echo")).build().await;
+    let stale = json!({ "text": 5 });
+    world.store.valves().set_user(&crate::world::id("probe"), &world.ada, &stale).await.unwrap();
+    let error = world.tool("probe", "invocation", json!({})).await.unwrap_err();
+    assert_eq!(error.code(), "invalid_valves");
+    assert!(error.to_string().contains("`probe`") && error.to_string().contains("text"), "{error}");
+    assert_eq!(world.chat(world.turn("probe.one", "hi")).await.error(), error);
+    let mut turn = world.turn("echo", "hi");
+    (turn.filter_ids, turn.principal) = (vec!["probe".to_owned()], world.principal());
+    assert_eq!(world.chat(turn).await.text(), "hi", "a filter that is not at work there needs none");
     world.assert_idle().await;
 }

@@ -1,11 +1,12 @@
 //! One chat turn: the model, and filters around it.
 
-use innkeeper_dispatch::DispatchError;
+use innkeeper_dispatch::{DispatchError, Frame};
+use innkeeper_model::Permission;
 use innkeeper_model::chunk::Chunk;
 use innkeeper_model::plugin::OnFailure;
 use serde_json::json;
 
-use crate::world::{id, plugin, world};
+use crate::world::{Said, completion, id, order, plugin, read, world};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn echo_answers_streamed_and_whole() {
@@ -250,5 +251,134 @@ async fn a_pipe_that_does_not_end_its_answer_or_breaks_off_is_named() {
         let error = world.chat(world.turn("misbehave", order)).await.error();
         assert_eq!(error.code(), code, "{order}: {error}");
     }
+    world.assert_idle().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_filter_of_a_pipe_is_not_passed_by_under_another_name_of_the_model() {
+    let filter =
+        |name| plugin("probe").named(name).filter(|filter| (filter.toggle, filter.guard) = (false, true));
+    let upstream = crate::upstream::Upstream::start().await;
+    let world = world()
+        .provider(upstream.config())
+        .plugin(plugin("probe").grant(&[Permission::Completions]))
+        .plugin(filter("watch").settings(|settings| settings.models = vec!["probe".to_owned()]))
+        .plugin(filter("idle").settings(|settings| settings.models = vec!["gpt".to_owned()]))
+        .build()
+        .await;
+    let watched = async |said: &Said| {
+        let trail = world.trail(said).await;
+        trail.iter().filter(|call| call.starts_with("watch ")).count()
+    };
+    // What follows the dot is up to the pipe, which need not look at it.
+    for model in ["probe", "probe.one", "probe.x", "probe..", "probe.x.y"] {
+        let said = world.chat(world.turn(model, "hi")).await;
+        said.text();
+        assert_eq!(watched(&said).await, 1, "{model}");
+        let asks = order("run", "completions.complete", completion(model, "hi"));
+        let said = world.chat(world.turn("probe.x", &asks)).await;
+        assert!(said.text().contains("\"ok\""), "{model}: {said:?}");
+        assert_eq!(watched(&said).await, 2, "{model}, asked for by a plugin");
+    }
+    // And nothing is not another name of the pipe itself.
+    let error = world.chat(world.turn("probe.", "hi")).await.error();
+    assert_eq!(error, DispatchError::UnknownModel("probe.".to_owned()));
+    let answer = world.probe("completions.complete", completion("probe.", "hi")).await;
+    assert_eq!(answer["error"]["code"], "invalid", "{answer}");
+    // The dot in the name of a provider's model means nothing.
+    let said = world.chat(world.turn("gpt.other", "hi")).await;
+    assert_eq!((said.text().as_str(), world.trail(&said).await.len()), ("hi", 0));
+    world.assert_idle().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_filter_that_breaks_the_contract_on_a_piece_is_left_out_where_the_operator_said_so() {
+    let world = world()
+        .plugin(plugin("echo"))
+        .plugin(
+            plugin("misbehave")
+                .filter(|filter| filter.toggle = false)
+                .global()
+                .settings(|settings| settings.on_failure = OnFailure::Skip),
+        )
+        .build()
+        .await;
+    let said = world.chat(world.turn("echo", "a chunk:invalid-json b")).await;
+    assert_eq!(said.end.error, None);
+    assert_eq!(said.texts(), ["a ", "chunk:invalid-json ", "b"]);
+    world.assert_idle().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_filter_sends_the_request_to_another_model() {
+    let upstream = crate::upstream::Upstream::start().await;
+    let world = world()
+        .provider(upstream.config())
+        .plugin(plugin("echo"))
+        .plugin(plugin("probe").filter(|filter| filter.toggle = false).global())
+        .build()
+        .await;
+    for place in ["inlet", "request"] {
+        let turn =
+            |model: &str, to: &str| world.turn(model, &order(place, "request.model", json!({ "model": to })));
+        let said = world.chat(turn("echo", "probe.two")).await;
+        assert!(world.trail(&said).await.contains(&"probe pipe.run".to_owned()), "{said:?}");
+        assert!(!world.trail(&said).await.contains(&"echo pipe.run".to_owned()));
+        let said = world.chat(turn("gpt-fake", "echo")).await;
+        assert!(world.trail(&said).await.contains(&"echo pipe.run".to_owned()), "{said:?}");
+        assert_eq!(world.chat(turn("echo", "gpt-fake")).await.end.error, None);
+        let error = world.chat(turn("echo", "nobody")).await.error();
+        assert_eq!(error, DispatchError::UnknownModel("nobody".to_owned()));
+    }
+    assert_eq!(upstream.asked().len(), 2);
+    world.assert_idle().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_filter_leads_past_no_guard() {
+    let guard =
+        |name| plugin("probe").named(name).filter(|filter| (filter.toggle, filter.guard) = (false, true));
+    let world = world()
+        .plugin(plugin("echo"))
+        .plugin(plugin("probe").filter(|filter| filter.toggle = false).global())
+        .plugin(guard("watch").settings(|settings| settings.models = vec!["probe".to_owned()]))
+        .build()
+        .await;
+    let reroute = order("inlet", "request.model", json!({ "model": "probe.two" }));
+    let said = world.chat(world.turn("echo", &reroute)).await;
+    assert!(matches!(said.error(), DispatchError::NotAllowed(why) if why.contains("`watch`")));
+    // Whoever asks for another model of the same pipe has had its guard.
+    let said = world.chat(world.turn("probe.one", &reroute)).await;
+    assert!(world.trail(&said).await.iter().any(|call| call.starts_with("watch ")), "{said:?}");
+    assert_eq!(said.end.error, None);
+    world.assert_idle().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn outlet_filters_that_find_no_slot_are_passed_over() {
+    let world = world()
+        .keep_instances(false)
+        .plugin(plugin("echo"))
+        .plugin(plugin("misbehave"))
+        .plugin(
+            plugin("probe")
+                .named("watch")
+                .filter(|filter| (filter.toggle, filter.hooks.stream) = (false, false))
+                .limit("calls-per-plugin", 1)
+                .global(),
+        )
+        .build()
+        .await;
+    // The filter's one slot is free while the model answers, and somebody else has it when the answer is complete.
+    let mut first = world.dispatch.chat(world.turn("misbehave", "feed:sleep 1000")).await.unwrap();
+    assert!(matches!(first.frames.recv().await, Some(Frame::Chunk(Chunk::Text(text))) if text == "begun"));
+    let sleeps = order("inlet", "wasi.sleep", json!({ "milliseconds": 20_000 }));
+    let second = world.dispatch.chat(world.turn("echo", &sleeps)).await.unwrap();
+    let said = read(first).await;
+    assert_eq!(said.text(), "done");
+    let trail = world.trail(&said).await;
+    assert!(trail.contains(&"watch filter.request".to_owned()), "{trail:?}");
+    assert!(!trail.contains(&"watch filter.outlet".to_owned()), "{trail:?}");
+    drop(second);
     world.assert_idle().await;
 }

@@ -106,6 +106,9 @@ async fn models(State(upstream): State<Upstream>, headers: HeaderMap) -> Respons
 
 async fn embeddings(State(upstream): State<Upstream>, headers: HeaderMap, body: Bytes) -> Response {
     upstream.saw(&headers);
+    if matches!(*upstream.shared.answer.lock().unwrap(), Answer::Hang) {
+        return hang(&upstream);
+    }
     let body: Value = serde_json::from_slice(&body).unwrap();
     let vectors = body["input"].as_array().unwrap().iter().map(|_| json!({ "embedding": [0.5, 1.0] }));
     axum::Json(json!({ "data": vectors.collect::<Vec<_>>() })).into_response()
@@ -135,17 +138,20 @@ async fn chat(State(upstream): State<Upstream>, headers: HeaderMap, body: Bytes)
         Answer::Frames(frames) => events(frames.into_iter().chain([finish(), "[DONE]".to_owned()]).collect()),
         Answer::Status(status, body) => (StatusCode::from_u16(status).unwrap(), body).into_response(),
         Answer::Cut => events(vec![delta("cut ")]),
-        Answer::Hang => {
-            let open = Arc::clone(&upstream.shared.open);
-            let first = futures::stream::iter([Ok::<_, std::io::Error>(Bytes::from(format!("data: {}\n\n", delta("begun"))))]);
-            let rest = futures::stream::unfold(open, |open| async move {
-                std::future::pending::<()>().await;
-                Some((Ok(Bytes::new()), open))
-            });
-            let body = Body::from_stream(futures::StreamExt::chain(first, rest));
-            ([("content-type", "text/event-stream")], body).into_response()
-        }
+        Answer::Hang => hang(&upstream),
     }
+}
+
+fn hang(upstream: &Upstream) -> Response {
+    let open = Arc::clone(&upstream.shared.open);
+    let frame = Bytes::from(format!("data: {}\n\n", delta("begun")));
+    let first = futures::stream::iter([Ok::<_, std::io::Error>(frame)]);
+    let rest = futures::stream::unfold(open, |open| async move {
+        std::future::pending::<()>().await;
+        Some((Ok(Bytes::new()), open))
+    });
+    let body = Body::from_stream(futures::StreamExt::chain(first, rest));
+    ([("content-type", "text/event-stream")], body).into_response()
 }
 
 /// A frame with text.

@@ -34,6 +34,7 @@ pub(crate) struct Builder {
     keep_instances: bool,
     ask_timeout: Duration,
     reconnect_grace: Duration,
+    stall_timeout: Duration,
 }
 
 /// A guest as it is to be installed.
@@ -121,6 +122,11 @@ impl Builder {
         self
     }
 
+    pub(crate) fn stall_timeout(mut self, stall_timeout: Duration) -> Self {
+        self.stall_timeout = stall_timeout;
+        self
+    }
+
     pub(crate) async fn build(self) -> World {
         let directory = tempfile::tempdir().unwrap();
         let url = format!("sqlite:///{}", directory.path().join("data.db").display());
@@ -155,6 +161,7 @@ impl Builder {
             keep_instances: self.keep_instances,
             ask_timeout: self.ask_timeout,
             reconnect_grace: self.reconnect_grace,
+            stall_timeout: self.stall_timeout,
         });
         let slots = sandbox.free_instances();
         World {
@@ -223,6 +230,7 @@ pub(crate) fn world() -> Builder {
         keep_instances: true,
         ask_timeout: Duration::from_secs(20),
         reconnect_grace: Duration::from_secs(5),
+        stall_timeout: Duration::from_secs(60),
     }
 }
 
@@ -251,7 +259,6 @@ impl World {
             request: ChatRequest::from_json(&body).unwrap(),
             chat: None,
             message: None,
-            session: None,
             turn_id: None,
             locale: None,
             filter_ids: Vec::new(),
@@ -283,7 +290,6 @@ impl World {
             arguments,
             chat: None,
             message: None,
-            session: None,
             locale: None,
             body_bytes: 0,
         }

@@ -1,8 +1,8 @@
 //! Chat requests and answers in pieces.
 
 use innkeeper_model::chat_request as model;
-use innkeeper_model::event::WireEvent;
-use innkeeper_model::{Error, chunk};
+use innkeeper_model::event::{MAX_VALUES, WireEvent};
+use innkeeper_model::{Error, chunk, json};
 
 use super::json::check_chunk;
 use super::{all, record};
@@ -172,8 +172,8 @@ pub fn chunk_from_guest(chunk: wit::Chunk) -> Result<chunk::Chunk, Error> {
         wit::Chunk::Delta(delta) => chunk::Chunk::Delta(delta.into()),
         wit::Chunk::Usage(usage) => chunk::Chunk::Usage(usage.into()),
         wit::Chunk::Event(event) => {
-            let data = serde_json::from_str(&event.data).map_err(|error| {
-                Error::invalid("event.data", format!("`event.data` is not JSON: {error}"))
+            let (data, _) = json::parse(&event.data, MAX_VALUES).map_err(|error| {
+                Error::invalid("event.data", format!("`event.data` is not JSON that can be shown: {error}"))
             })?;
             chunk::Chunk::Event(WireEvent { kind: event.kind, data })
         }

@@ -1,7 +1,7 @@
 //! Events: cases of the contract ↔ types on the wire.
 
-use innkeeper_model::event::WireEvent;
-use innkeeper_model::{Error, PluginId};
+use innkeeper_model::event::{MAX_VALUES, WireEvent};
+use innkeeper_model::{Error, PluginId, json};
 use serde_json::{Map, Value, json};
 
 use crate::bindings::innkeeper::types::events as wit;
@@ -150,14 +150,18 @@ fn other_event(other: wit::OtherEvent) -> Result<WireEvent, Error> {
             "the type of an event has 1 to 128 bytes and no control characters",
         ));
     }
-    let data = serde_json::from_str(&other.data)
-        .map_err(|error| Error::invalid("data", format!("the data of an event is not JSON: {error}")))?;
+    let (data, _) = json::parse(&other.data, MAX_VALUES).map_err(|error| {
+        Error::invalid("data", format!("the data of an event is not JSON that can be shown: {error}"))
+    })?;
     Ok(WireEvent { kind: other.kind, data })
 }
 
 fn object(field: &str, text: &str) -> Result<Map<String, Value>, Error> {
-    serde_json::from_str(text)
-        .map_err(|error| Error::invalid(field, format!("`{field}` is not a JSON object: {error}")))
+    let invalid = |why: &str| Error::invalid(field, format!("`{field}` is not a JSON object: {why}"));
+    match json::parse(text, MAX_VALUES).map_err(|error| invalid(&error.to_string()))? {
+        (Value::Object(object), _) => Ok(object),
+        _ => Err(invalid("it is another value")),
+    }
 }
 
 /// Who a denied event was from, for the message.

@@ -4,7 +4,7 @@ use innkeeper_model::Error;
 use innkeeper_model::chat_message::StoredMessage;
 use innkeeper_model::chat_request::{ChatRequest, Content, ContentPart, Media, Message, ToolSpec, Usage};
 use innkeeper_model::chunk::Chunk;
-use innkeeper_model::json::{self, Kind};
+use innkeeper_model::json::{self, Kind, MAX_VALUES};
 
 /// What a text must hold.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -99,9 +99,9 @@ fn text(field: &str, shape: Shape, text: Option<&String>) -> Result<(), Error> {
         Shape::Array => ("a JSON array", json::kind(text) == Some(Kind::Array)),
         Shape::Any => ("JSON", true),
     };
-    let problem = match json::check(text) {
-        Ok(()) if fits => return Ok(()),
-        Ok(()) => format!("`{field}` is not {wanted}"),
+    let problem = match json::check_up_to(text, MAX_VALUES) {
+        Ok(_) if fits => return Ok(()),
+        Ok(_) => format!("`{field}` is not {wanted}"),
         Err(error) => format!("`{field}` is not {wanted}: {error}"),
     };
     Err(Error::invalid(field, problem))

@@ -1,5 +1,6 @@
 //! Results of tools and actions.
 
+use innkeeper_model::json::{self, MAX_VALUES, ParseError};
 use innkeeper_model::tool;
 
 use super::all;
@@ -22,13 +23,13 @@ impl From<tool::ToolResult> for wit::ToolResult {
     }
 }
 
-/// A result from a guest. JSON that does not parse makes it invalid.
-pub fn result_from_guest(result: wit::ToolResult) -> Result<tool::ToolResult, serde_json::Error> {
+/// A result from a guest. JSON that does not parse makes it invalid, and so do more values than one text may hold, all its parts together.
+pub fn result_from_guest(result: wit::ToolResult) -> Result<tool::ToolResult, ParseError> {
     Ok(tool::ToolResult { content: contents_from_guest(result.content)? })
 }
 
-/// A result of an action from a guest. JSON that does not parse makes it invalid.
-pub fn action_from_guest(result: wit_actions::ActionResult) -> Result<tool::ActionResult, serde_json::Error> {
+/// The same for a result of an action.
+pub fn action_from_guest(result: wit_actions::ActionResult) -> Result<tool::ActionResult, ParseError> {
     let change = |change: wit_actions::MessageChange| tool::MessageChange {
         message: change.message.into(),
         content: change.content,
@@ -39,12 +40,18 @@ pub fn action_from_guest(result: wit_actions::ActionResult) -> Result<tool::Acti
     })
 }
 
-fn contents_from_guest(contents: Vec<wit::ToolContent>) -> Result<Vec<tool::ToolContent>, serde_json::Error> {
+fn contents_from_guest(contents: Vec<wit::ToolContent>) -> Result<Vec<tool::ToolContent>, ParseError> {
+    let mut left = MAX_VALUES;
     let content = |content| {
         Ok(match content {
             wit::ToolContent::Text(text) => tool::ToolContent::Text { text },
             wit::ToolContent::Json(json) | wit::ToolContent::Other(json) => {
-                tool::ToolContent::Json { value: serde_json::from_str(&json)? }
+                let (value, values) = json::parse(&json, left).map_err(|error| match error {
+                    ParseError::TooMany { .. } => ParseError::TooMany { most: MAX_VALUES },
+                    error => error,
+                })?;
+                left -= values;
+                tool::ToolContent::Json { value }
             }
             wit::ToolContent::Html(wit::HtmlEmbed { html, summary }) => {
                 tool::ToolContent::Html { html, summary }

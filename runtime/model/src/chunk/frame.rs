@@ -3,7 +3,7 @@
 use super::{Chunk, Delta, index};
 use crate::chat_request::record::Rest;
 use crate::chat_request::{BodyError, Usage};
-use crate::event::WireEvent;
+use crate::event::{self, WireEvent};
 use crate::json::{self, Entry, Kind, Object};
 
 /// Fields of a frame that say nothing about the answer: written anew for each frame, or padding.
@@ -68,11 +68,11 @@ fn read_event(raw: &str) -> Result<WireEvent, BodyError> {
     let kind = object.get("type").and_then(json::string);
     let kind =
         kind.ok_or_else(|| BodyError::new("event.type", "is missing or no string; name the event's type"))?;
-    let data = object.get("data").map(serde_json::from_str).transpose();
+    let data = object.get("data").map(|data| json::parse(data, event::MAX_VALUES)).transpose();
     let data = data.map_err(|error| {
         BodyError::new("event.data", format!("cannot be kept: {error}; send smaller numbers or less nesting"))
     })?;
-    Ok(WireEvent::new(kind, data.unwrap_or_default()))
+    Ok(WireEvent::new(kind, data.map(|(data, _)| data).unwrap_or_default()))
 }
 
 /// Reads a frame of ours; what has no type goes to `rest`.

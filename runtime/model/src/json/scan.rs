@@ -7,11 +7,30 @@ pub(super) struct Scanner<'a> {
     text: &'a str,
     bytes: &'a [u8],
     at: usize,
+    /// How many values may begin from here on.
+    left: usize,
+    /// It stopped where a value too many would begin.
+    full: bool,
 }
 
 impl<'a> Scanner<'a> {
     pub(super) fn new(text: &'a str) -> Self {
-        Self { text, bytes: text.as_bytes(), at: 0 }
+        Self { text, bytes: text.as_bytes(), at: 0, left: usize::MAX, full: false }
+    }
+
+    /// Refuses texts of more than `most` values.
+    pub(super) fn up_to(text: &'a str, most: usize) -> Self {
+        Self { left: most, ..Self::new(text) }
+    }
+
+    /// How many values are left of those that may be.
+    pub(super) fn left(&self) -> usize {
+        self.left
+    }
+
+    /// Whether it stopped where a value too many would begin.
+    pub(super) fn is_full(&self) -> bool {
+        self.full
     }
 
     /// Takes this byte, after blanks, or says what should be there.
@@ -55,6 +74,11 @@ impl<'a> Scanner<'a> {
         let mut depth = 0;
         loop {
             self.blanks();
+            let Some(left) = self.left.checked_sub(1) else {
+                self.full = true;
+                return Err(self.error("no further value"));
+            };
+            self.left = left;
             let opened = match self.peek() {
                 Some(b'{') => Some(true),
                 Some(b'[') => Some(false),

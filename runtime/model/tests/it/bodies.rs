@@ -43,13 +43,11 @@ fn join(fields: &[(String, String)]) -> String {
 }
 
 pub(crate) fn number() -> impl Strategy<Value = String> {
+    let odd = ["1.0", "1e5", "-0", "-0.0", "1E+2", "1e400", "-1e-400", "0e0", "5.0", "100000000000000000000"];
     prop_oneof![
-        Just("1.0".to_owned()),
-        Just("1e5".to_owned()),
-        Just("-0".to_owned()),
-        Just("100000000000000000000".to_owned()),
-        "-?(0|[1-9][0-9]{0,25})(\\.[0-9]{1,5})?([eE][+-]?[0-9]{1,3})?",
-        (0u64..20).prop_map(|number| number.to_string()),
+        3 => proptest::sample::select(odd.to_vec()).prop_map(str::to_owned),
+        1 => "-?(0|[1-9][0-9]{0,25})(\\.[0-9]{1,5})?([eE][+-]?[0-9]{1,3})?",
+        1 => (0u64..20).prop_map(|number| number.to_string()),
     ]
 }
 
@@ -60,7 +58,24 @@ pub(crate) fn text() -> impl Strategy<Value = String> {
         "[a-z ]{0,40}".prop_map(|text| quoted(&text)),
         Just(r#""\u00e9\/\b\f\n\ud83d\ude00""#.to_owned()),
         Just(r#""""#.to_owned()),
+        data_uri(),
     ]
+}
+
+/// A `data:` URI, short or long, in capitals or not, with an escape in it or not.
+fn data_uri() -> impl Strategy<Value = String> {
+    let scheme = proptest::sample::select(vec!["data:", "DATA:", r"data\u003a"]);
+    (scheme, proptest::sample::select(vec!["/", r"\/"]), 0..200_usize).prop_map(|(scheme, slash, length)| {
+        format!("\"{scheme}image{slash}png;base64,{}\"", "QUJD".repeat(length))
+    })
+}
+
+/// Arrays and objects inside each other, as deep as a body may have them at any level of it.
+fn deep() -> impl Strategy<Value = String> {
+    (1..=100_usize, any::<bool>()).prop_map(|(levels, objects)| {
+        let (open, close) = if objects { ("{\"extra\":", "}") } else { ("[", "]") };
+        format!("{}1.0{}", open.repeat(levels), close.repeat(levels))
+    })
 }
 
 /// Any string, halves of surrogate pairs included.
@@ -74,8 +89,9 @@ pub(crate) fn value() -> BoxedStrategy<String> {
         Just("true".to_owned()),
         Just("false".to_owned()),
         number(),
-        string()
+        string(),
     ];
+    let leaf = prop_oneof![30 => leaf, 1 => deep()];
     leaf.prop_recursive(3, 24, 4, |inner| {
         prop_oneof![
             vec(inner.clone(), 0..4).prop_map(|items| format!("[ {}\n]", items.join(" ,"))),
@@ -109,23 +125,50 @@ fn key() -> impl Strategy<Value = String> {
         "delta",
         "temperature",
         "usage",
+        "tool_calls",
+        "tool_call_id",
+        "description",
+        "parameters",
+        "stop",
+        "metadata",
     ];
-    prop_oneof![proptest::sample::select(known.to_vec()).prop_map(quoted), string()]
+    prop_oneof![proptest::sample::select(known.to_vec()).prop_flat_map(spelled), string()]
+}
+
+/// A key as it is usually written or, now and then, with one of its letters as an escape.
+fn spelled(key: &'static str) -> impl Strategy<Value = String> {
+    let escaped = (0..key.len(), any::<bool>()).prop_map(move |(at, capitals)| {
+        let (before, rest) = key.split_at(at);
+        let letter = u32::from(rest.as_bytes()[0]);
+        let escape = if capitals { format!("\\u{letter:04X}") } else { format!("\\u{letter:04x}") };
+        format!("\"{before}{escape}{}\"", &rest[1..])
+    });
+    prop_oneof![7 => Just(quoted(key)), 1 => escaped]
 }
 
 /// A field that is absent, as expected, or anything.
 fn field(name: &'static str, usual: BoxedStrategy<String>) -> BoxedStrategy<Fields> {
     let value = Union::new_weighted(vec![(4, usual), (1, value()), (1, Just("null".to_owned()).boxed())]);
-    option::weighted(0.7, value)
-        .prop_map(move |value| value.map(|value| (quoted(name), value)).into_iter().collect())
-        .boxed()
+    option::weighted(0.7, (spelled(name), value)).prop_map(|field| field.into_iter().collect()).boxed()
 }
 
-/// An object of such fields in any order, with unknown ones between.
+/// An object of such fields in any order, now and then each of them twice, with unknown ones between, some named like fields of other objects.
 fn object(fields: Vec<BoxedStrategy<Fields>>) -> BoxedStrategy<String> {
-    let unknown = option::weighted(0.4, vec((string(), value()), 0..3)).prop_map(Option::unwrap_or_default);
-    (fields, unknown)
-        .prop_map(|(fields, unknown)| [unknown, fields.concat()].concat())
+    object_without(fields, &[])
+}
+
+/// The same, where unknown fields must not have these names.
+fn object_without(
+    fields: Vec<BoxedStrategy<Fields>>,
+    reserved: &'static [&'static str],
+) -> BoxedStrategy<String> {
+    let free = key().prop_filter("a field that must be right", |key| {
+        json::string(key).is_none_or(|key| !reserved.contains(&&*key))
+    });
+    let unknown = option::weighted(0.4, vec((free, value()), 0..3)).prop_map(Option::unwrap_or_default);
+    let again = option::weighted(0.15, fields.clone()).prop_map(Option::unwrap_or_default);
+    (fields, again, unknown)
+        .prop_map(|(fields, again, unknown)| [unknown, fields.concat(), again.concat()].concat())
         .prop_shuffle()
         .prop_map(|fields| join(&fields))
         .boxed()
@@ -159,7 +202,8 @@ pub(crate) fn tool() -> BoxedStrategy<String> {
 }
 
 pub(crate) fn part() -> BoxedStrategy<String> {
-    let place = object(vec![field("url", text().boxed()), field("detail", one_of(&["auto", "low"]))]);
+    let url = prop_oneof![text(), data_uri()].boxed();
+    let place = object(vec![field("url", url), field("detail", one_of(&["auto", "low"]))]);
     let known = object(vec![
         field("type", one_of(&["text", "image_url", "file"])),
         field("text", text().boxed()),
@@ -187,17 +231,15 @@ pub(crate) fn usage() -> BoxedStrategy<String> {
 }
 
 pub(crate) fn body() -> BoxedStrategy<String> {
-    let required = (text(), vec(message(), 0..4)).prop_map(|(model, messages)| {
-        vec![(quoted("model"), model), (quoted("messages"), format!("[{}]", messages.join(" , ")))]
-    });
+    let messages = vec(message(), 0..4).prop_map(|messages| format!("[{}]", messages.join(" , ")));
+    let required = ((spelled("model"), text()), (spelled("messages"), messages))
+        .prop_map(|(model, messages)| vec![model, messages]);
     let stop = prop_oneof![text(), list(text().boxed())].boxed();
     let tools = prop_oneof![Just("null".to_owned()), list(tool())];
     let fields = vec![
         required.boxed(),
         field("stream", prop_oneof![Just("true".to_owned()), Just("false".to_owned())].boxed()),
-        option::of(tools)
-            .prop_map(|tools| tools.map(|tools| (quoted("tools"), tools)).into_iter().collect())
-            .boxed(),
+        option::of((spelled("tools"), tools)).prop_map(|tools| tools.into_iter().collect()).boxed(),
         field("temperature", number().boxed()),
         field("stop", stop),
         field("max_tokens", number().boxed()),
@@ -205,5 +247,5 @@ pub(crate) fn body() -> BoxedStrategy<String> {
         field("metadata", value()),
         field("top_a", number().boxed()),
     ];
-    object(fields)
+    object_without(fields, &["model", "messages", "tools"])
 }

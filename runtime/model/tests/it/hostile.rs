@@ -4,6 +4,7 @@ use innkeeper_model::chat_request::{
     BodyError, ChatRequest, Completion, Content, ContentPart, Media, Message, ToolCall, ToolSpec, Usage,
 };
 use innkeeper_model::chunk::{Chunk, Delta, ToolCallDelta, completion_json, frame_json};
+use innkeeper_model::event::MAX_VALUES;
 use innkeeper_model::json;
 use proptest::prelude::*;
 
@@ -54,6 +55,16 @@ fn body_nested_10000_deep_is_refused() {
         assert_eq!(request.to_json().unwrap_err().path, "extra");
         assert!(!json::same_json(&nested, &nested));
     }
+}
+
+#[test]
+fn event_of_very_many_values_is_refused() {
+    let event = |values: usize| {
+        let data = format!("[{}0]", "0,".repeat(values - 2));
+        Chunk::from_frame(&format!(r#"{{"event":{{"type":"status","data":{data}}}}}"#))
+    };
+    assert!(event(MAX_VALUES).is_ok());
+    assert_eq!(event(MAX_VALUES + 1).unwrap_err().path, "event.data");
 }
 
 #[test]

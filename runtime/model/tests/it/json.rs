@@ -1,6 +1,6 @@
 //! The scanner against serde_json, and when two texts are the same.
 
-use innkeeper_model::json::{self, JsonError, same_json};
+use innkeeper_model::json::{self, JsonError, ParseError, same_json};
 use proptest::prelude::*;
 use proptest::sample::Index;
 use serde::de::IgnoredAny;
@@ -72,6 +72,44 @@ fn errors_say_where() {
     assert_eq!(json::check("{\"a\" 1}"), Err(JsonError::Syntax { expected: "`:`", at: 5 }));
     assert_eq!(json::check("1 2"), Err(JsonError::Trailing { at: 2 }));
     assert_eq!(json::check(&"[".repeat(200)), Err(JsonError::TooDeep { at: 128 }));
+}
+
+#[test]
+fn values_are_counted_and_too_many_are_refused() {
+    for (text, values) in [
+        ("1", 1),
+        ("[]", 1),
+        ("{}", 1),
+        ("[0,0]", 3),
+        (r#"{"a":1,"b":[]}"#, 3),
+        (r#"[[],{},"[,]",{"a":{"b":null}}]"#, 7),
+        (" [ 1 , [ 2 ] ] ", 4),
+    ] {
+        assert_eq!(json::check_up_to(text, values), Ok(values), "{text}");
+        assert_eq!(
+            json::check_up_to(text, values - 1),
+            Err(ParseError::TooMany { most: values - 1 }),
+            "{text}"
+        );
+        let (value, counted) = json::parse(text, values).unwrap();
+        assert_eq!((value, counted), (serde_json::from_str(text).unwrap(), values), "{text}");
+        assert_eq!(json::parse(text, values - 1), Err(ParseError::TooMany { most: values - 1 }), "{text}");
+    }
+    assert_eq!(json::check_up_to("[1,]", 9), Err(JsonError::Syntax { expected: "a value", at: 3 }.into()));
+    assert_eq!(json::check_up_to("1 2", 9), Err(JsonError::Trailing { at: 2 }.into()));
+    assert!(matches!(json::parse("[1e999]", 9), Err(ParseError::Unreadable(_))));
+    assert!(matches!(json::parse(r#""\ud800""#, 9), Err(ParseError::Unreadable(_))));
+}
+
+#[test]
+fn a_short_text_of_very_many_values_is_refused_before_it_is_taken_apart() {
+    // 8 MiB of text, which would take about 300 MiB.
+    let zeros = format!("[{}0]", "0,".repeat(4 << 20));
+    assert_eq!(json::parse(&zeros, json::MAX_VALUES), Err(ParseError::TooMany { most: json::MAX_VALUES }));
+    // A table of 9,000 rows with 20 columns.
+    let row = format!("[{}\"a cell\"]", "1234.5,".repeat(19));
+    let table = format!("[{}{row}]", format!("{row},").repeat(8_999));
+    assert!(json::parse(&table, json::MAX_VALUES).is_ok());
 }
 
 #[test]

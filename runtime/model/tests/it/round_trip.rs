@@ -66,6 +66,18 @@ fn plain_body_leaves_nothing_over() {
 }
 
 #[test]
+fn keys_that_come_twice_or_are_spelled_oddly_count_as_what_they_say() {
+    let request = check(
+        r#"{"\u006dodel":"first","model":"m","messages":[{"role":"lost"}],"m\u0065ssages":[{"rol\u0065":"user","role":"tool"}],
+            "stream":"no","stre\u0061m":true,"\u0074emperature":-0.0,"temperature":1E+2,"seed":1e400,"extra":{"extra":1},"params":{"model":2}}"#,
+    );
+    assert_eq!((request.model.as_str(), request.stream), ("m", Some(true)));
+    assert_eq!(request.messages.iter().map(|message| message.role.as_str()).collect::<Vec<_>>(), ["tool"]);
+    assert_eq!(request.params, r#"{"temperature":1E+2,"seed":1e400}"#);
+    assert_eq!(request.extra.as_deref(), Some(r#"{"extra":{"extra":1},"params":{"model":2}}"#));
+}
+
+#[test]
 fn number_spellings_stay() {
     let request = check(
         r#"{"model":"m","messages":[],"temperature":1.0,"max_tokens":1e5,"seed":100000000000000000000,"foo":-0}"#,

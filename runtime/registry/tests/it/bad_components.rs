@@ -4,11 +4,11 @@ use innkeeper_registry::{Registry, RegistryError};
 use innkeeper_sandbox::{InspectError, LoadError};
 use innkeeper_testing::guests::guest;
 
-use crate::environment::{COMPONENT_MAX, World, changed};
+use crate::environment::{COMPONENT_MAX, GRANTED, World, changed};
 
 async fn refused(world: &World, registry: &Registry, bytes: Vec<u8>) -> RegistryError {
     let generation = world.store.plugins().generation().await.unwrap();
-    let error = registry.install(bytes, true).await.unwrap_err();
+    let error = registry.install(bytes, GRANTED).await.unwrap_err();
     assert!(registry.list().is_empty() && world.store.plugins().list().await.unwrap().is_empty(), "{error}");
     assert_eq!(world.store.plugins().generation().await.unwrap(), generation, "{error}");
     error

@@ -3,12 +3,12 @@
 use innkeeper_model::Permission;
 use innkeeper_model::permission::Grant;
 use innkeeper_model::plugin::InstalledPlugin;
-use innkeeper_registry::{PluginState, RegistryError};
+use innkeeper_registry::{InstallOptions, PluginState, RegistryError};
 use innkeeper_store::StoreError;
 use innkeeper_testing::guests::guest;
 use tokio::runtime::{Builder, Runtime};
 
-use crate::environment::{World, id, kept_cache, open, sandbox, with_note};
+use crate::environment::{GRANTED, REPLACE, World, id, kept_cache, open, sandbox, with_note};
 
 /// More statements than any install sends.
 const STATEMENTS_MAX: u64 = 100;
@@ -43,7 +43,7 @@ fn a_process_that_ends_after_any_statement_leaves_the_old_revision_or_the_new_on
     let plugins = world.store.plugins();
     let prepare = async || {
         let registry = world.registry().await;
-        registry.install(guest("rate-limit"), true).await.unwrap();
+        registry.install(guest("rate-limit"), GRANTED).await.unwrap();
         plugins.get(&id("rate-limit")).await.unwrap().unwrap()
     };
     for statements in 0..STATEMENTS_MAX {
@@ -70,17 +70,18 @@ async fn a_further_revision_that_does_not_fit_leaves_the_one_before() {
     let world = World::new().await;
     let before = {
         let registry = world.registry().await;
-        registry.install(guest("probe"), true).await.unwrap();
+        registry.install(guest("probe"), GRANTED).await.unwrap();
         registry.grant(&id("probe"), Permission::EmailRead, Grant::default()).await.unwrap();
         stored(&world).await
     };
     let full = world.store_of(|options| options.sqlite_max_pages = Some(1)).await;
     let registry = open(full, sandbox(kept_cache())).await;
     let plugin = registry.resolve(&id("probe")).unwrap();
-    let error = registry.install(with_note(guest("probe"), 1), false).await.unwrap_err();
+    let error = registry.install(with_note(guest("probe"), 1), REPLACE).await.unwrap_err();
     assert!(matches!(error, RegistryError::Store(StoreError::Full)), "{error:?}");
     assert_eq!(stored(&world).await, before);
-    assert_eq!(world.store.plugins().revisions(&id("probe")).await.unwrap(), [1]);
+    let second = world.store.plugins().component(&id("probe"), before.revision + 1).await.unwrap();
+    assert_eq!((before.revision, second), (1, None));
     assert!(!plugin.grants.ended().is_cancelled(), "its calls go on");
     assert_eq!(registry.show(&id("probe")).unwrap().state, PluginState::Ready);
 }
@@ -97,6 +98,7 @@ fn install_until(world: &World, component: Vec<u8>, statements: u64) -> bool {
         let store = world.store_of(|_| {}).await;
         let registry = open(store.clone(), sandbox(kept_cache())).await;
         let last = store.statements() + statements;
+        let options = InstallOptions { grant_requested: true, replace: true };
         tokio::select! {
             biased;
             () = async {
@@ -104,7 +106,7 @@ fn install_until(world: &World, component: Vec<u8>, statements: u64) -> bool {
                     tokio::task::yield_now().await;
                 }
             } => false,
-            installed = registry.install(component, true) => installed.map(|_| true).unwrap(),
+            installed = registry.install(component, options) => installed.map(|_| true).unwrap(),
         }
     });
     server.shutdown_background();

@@ -11,13 +11,20 @@ use innkeeper_model::plugin::PluginSettings;
 use innkeeper_model::principal::Role;
 use innkeeper_model::time::Clock;
 use innkeeper_model::{PluginId, UserId};
-use innkeeper_registry::{LimitsConfig, Plugin, Registry};
+use innkeeper_registry::{InstallOptions, LimitsConfig, Plugin, Registry};
 use innkeeper_sandbox::{EngineOptions, Sandbox, SandboxOptions};
 use innkeeper_store::migrate::{self, Target};
 use innkeeper_store::{LocalFiles, NewRevision, NewUser, Options, Store, connect};
 use innkeeper_testing::databases::{Backend, TestDatabase, database};
 use innkeeper_testing::guests::guest;
 use serde_json::Value;
+
+/// A new plugin without grants.
+pub(crate) const NEW: InstallOptions = InstallOptions { grant_requested: false, replace: false };
+/// A new plugin with what it asks for.
+pub(crate) const GRANTED: InstallOptions = InstallOptions { grant_requested: true, replace: false };
+/// A further revision.
+pub(crate) const REPLACE: InstallOptions = InstallOptions { grant_requested: false, replace: true };
 
 /// Largest component in these tests, in bytes.
 pub(crate) const COMPONENT_MAX: u64 = 8 << 20;

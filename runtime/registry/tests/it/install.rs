@@ -5,18 +5,20 @@ use std::time::Duration;
 use innkeeper_model::Permission;
 use innkeeper_model::permission::Grant;
 use innkeeper_model::plugin::PluginSettings;
-use innkeeper_registry::{ArgumentError, PluginState, RegistryError};
+use innkeeper_registry::{ArgumentError, InstallOptions, PluginState, RegistryError};
 use innkeeper_store::StoreError;
 use innkeeper_testing::guests::guest;
 use serde_json::json;
 
-use crate::environment::{World, changed, id, ids, kept_cache, open, sandbox, with_note};
+use crate::environment::{
+    GRANTED, NEW, REPLACE, World, changed, id, ids, kept_cache, open, sandbox, with_note,
+};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_new_plugin_is_enabled_and_has_no_grants() {
     let world = World::new().await;
     let registry = world.registry().await;
-    let view = registry.install(guest("probe"), false).await.unwrap();
+    let view = registry.install(guest("probe"), NEW).await.unwrap();
     assert_eq!(
         (view.state, view.revision, view.settings.enabled),
         (PluginState::Ready, 1, true),
@@ -38,7 +40,7 @@ async fn a_new_plugin_is_enabled_and_has_no_grants() {
 async fn granting_what_is_requested_leaves_out_what_acts_on_people() {
     let world = World::new().await;
     let registry = world.registry().await;
-    let view = registry.install(guest("probe"), true).await.unwrap();
+    let view = registry.install(guest("probe"), GRANTED).await.unwrap();
     assert!(view.grants.get(Permission::ChatsRead).is_some());
     for dangerous in
         [Permission::EventsScript, Permission::EventsHtml, Permission::EmailRead, Permission::ActAsAdmin]
@@ -52,36 +54,62 @@ async fn granting_what_is_requested_leaves_out_what_acts_on_people() {
 async fn a_further_revision_keeps_settings_and_only_the_grants_that_it_asks_for() {
     let world = World::new().await;
     let registry = world.registry().await;
-    let view = registry.install(guest("rate-limit"), false).await.unwrap();
+    let view = registry.install(guest("rate-limit"), NEW).await.unwrap();
     assert_eq!(view.missing_permissions, [Permission::Kv]);
     registry.grant(&view.id, Permission::Kv, Grant::default()).await.unwrap();
     let settings = PluginSettings { enabled: true, priority: Some(5), ..PluginSettings::default() };
     registry.set_settings(&view.id, settings.clone()).await.unwrap();
     let first = registry.resolve(&view.id).unwrap();
 
-    let same_request = registry.install(with_note(guest("rate-limit"), 1), false).await.unwrap();
+    let same_request = registry.install(with_note(guest("rate-limit"), 1), REPLACE).await.unwrap();
     assert_eq!((same_request.revision, &same_request.settings), (2, &settings));
     assert!(same_request.grants.get(Permission::Kv).is_some());
     assert!(first.grants.ended().is_cancelled(), "calls of the revision before have to end");
 
     let other_program = changed("calculator", &[("calculator", "rate-limit")]);
-    let without = registry.install(other_program, true).await.unwrap();
+    let options = InstallOptions { grant_requested: true, replace: true };
+    let without = registry.install(other_program, options).await.unwrap();
     assert_eq!((without.revision, without.state), (3, PluginState::Ready), "{:?}", without.error);
     assert!(without.grants.0.is_empty());
 
-    let again = registry.install(with_note(guest("rate-limit"), 1), false).await.unwrap();
+    let again = registry.install(with_note(guest("rate-limit"), 1), REPLACE).await.unwrap();
     assert_eq!(again.revision, 2, "the same bytes are the same revision");
     assert_eq!(again.missing_permissions, [Permission::Kv], "a new request is not granted silently");
     assert!(registry.resolve(&view.id).unwrap().grants.get().0.is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_id_that_is_taken_is_an_error_and_changes_nothing() {
+    let world = World::new().await;
+    let registry = world.registry().await;
+    let view = registry.install(guest("rate-limit"), GRANTED).await.unwrap();
+    let plugin = registry.resolve(&view.id).unwrap();
+    let stored = world.store.plugins().get(&view.id).await.unwrap();
+    // A stranger's program under the name of a plugin that has grants, and the plugin itself once more.
+    for component in [changed("calculator", &[("calculator", "rate-limit")]), guest("rate-limit")] {
+        let error = registry.install(component, GRANTED).await.unwrap_err();
+        assert!(
+            matches!(&error, RegistryError::Duplicate { plugin, revision: 1 } if *plugin == view.id),
+            "{error:?}"
+        );
+        assert!(error.to_string().contains("`--replace`"), "{error}");
+    }
+    assert_eq!(world.store.plugins().get(&view.id).await.unwrap(), stored);
+    assert!(!plugin.grants.ended().is_cancelled(), "its calls go on");
+    // Neither does another server's registry, which has not noticed the plugin yet, overlook it.
+    let other = open(world.other_store().await, sandbox(kept_cache())).await;
+    other.remove(&view.id).await.unwrap();
+    other.install(guest("rate-limit"), NEW).await.unwrap();
+    assert!(matches!(registry.install(guest("rate-limit"), NEW).await, Err(RegistryError::Duplicate { .. })));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_same_bytes_again_change_nothing() {
     let world = World::new().await;
     let registry = world.registry().await;
-    let view = registry.install(guest("calculator"), false).await.unwrap();
+    let view = registry.install(guest("calculator"), NEW).await.unwrap();
     let plugin = registry.resolve(&view.id).unwrap();
-    let again = registry.install(guest("calculator"), false).await.unwrap();
+    let again = registry.install(guest("calculator"), REPLACE).await.unwrap();
     assert_eq!(again.revision, view.revision);
     assert!(!plugin.grants.ended().is_cancelled());
 }
@@ -90,7 +118,7 @@ async fn the_same_bytes_again_change_nothing() {
 async fn a_removed_plugin_starts_from_nothing() {
     let world = World::new().await;
     let registry = world.registry().await;
-    let view = registry.install(guest("probe"), true).await.unwrap();
+    let view = registry.install(guest("probe"), GRANTED).await.unwrap();
     registry.set_valves(&view.id, json!({"number": 8})).await.unwrap();
     let plugin = registry.resolve(&view.id).unwrap();
     registry.remove(&view.id).await.unwrap();
@@ -98,7 +126,7 @@ async fn a_removed_plugin_starts_from_nothing() {
     assert!(registry.show(&view.id).is_none());
     assert!(matches!(registry.resolve(&view.id), Err(RegistryError::NotFound(_))));
     assert!(matches!(registry.remove(&view.id).await, Err(RegistryError::NotFound(_))));
-    let again = registry.install(guest("probe"), false).await.unwrap();
+    let again = registry.install(guest("probe"), NEW).await.unwrap();
     assert!(again.grants.0.is_empty());
     assert_eq!(again.revision, 2);
     assert_eq!(registry.valves(&view.id).unwrap()["number"], 7);
@@ -108,7 +136,7 @@ async fn a_removed_plugin_starts_from_nothing() {
 async fn arguments_are_checked_against_the_tools_schema() {
     let world = World::new().await;
     let registry = world.registry().await;
-    registry.install(guest("calculator"), false).await.unwrap();
+    registry.install(guest("calculator"), NEW).await.unwrap();
     let plugin = registry.resolve(&id("calculator")).unwrap();
     plugin.check_arguments("calculate", &json!({"expression": "1 + 1"})).unwrap();
     let error = plugin.check_arguments("calculate", &json!({"expression": 5})).unwrap_err();
@@ -128,7 +156,7 @@ async fn installs_at_the_same_moment_all_succeed() {
     let registry = world.registry().await;
     let install = |bytes| {
         let registry = registry.clone();
-        tokio::spawn(async move { registry.install(bytes, false).await.unwrap() })
+        tokio::spawn(async move { registry.install(bytes, REPLACE).await.unwrap() })
     };
     let all = [guest("calculator"), with_note(guest("calculator"), 1), guest("echo"), guest("nothing")]
         .map(install);
@@ -144,19 +172,19 @@ async fn a_full_database_has_all_of_a_plugin_or_nothing() {
     let world = World::new().await;
     let full = world.store_of(|options| options.sqlite_max_pages = Some(300)).await;
     let registry = open(full, sandbox(kept_cache())).await;
-    let error = registry.install(guest("probe"), true).await.unwrap_err();
+    let error = registry.install(guest("probe"), GRANTED).await.unwrap_err();
     assert!(matches!(error, RegistryError::Store(StoreError::Full)), "{error:?}");
     assert!(registry.list().is_empty() && world.store.plugins().list().await.unwrap().is_empty());
-    registry.install(guest("echo"), false).await.unwrap();
+    registry.install(guest("echo"), NEW).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_install_that_nobody_waits_for_is_whole_or_nothing() {
     let world = World::new().await;
     let registry = world.registry().await;
-    registry.install(guest("echo"), false).await.unwrap();
+    registry.install(guest("echo"), NEW).await.unwrap();
     for milliseconds in [0, 1, 3, 10, 30, 100] {
-        let install = registry.install(guest("nothing"), true);
+        let install = registry.install(guest("nothing"), GRANTED);
         drop(tokio::time::timeout(Duration::from_millis(milliseconds), install).await);
         // A change of another plugin comes after whatever is under way.
         registry.disable(&id("echo")).await.unwrap();

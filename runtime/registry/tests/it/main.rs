@@ -15,5 +15,6 @@ mod filters;
 mod grants;
 mod install;
 mod start;
+mod storage;
 mod two_servers;
 mod values;

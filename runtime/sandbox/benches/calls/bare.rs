@@ -1,11 +1,11 @@
-//! The same guest on bare wasmtime: the same engine, a linker with trivial host functions, and nothing of Innkeeper around it.
+//! The same guest on bare wasmtime: the same pool without metering, a linker with trivial host functions, and nothing of Innkeeper around it.
 
 use innkeeper_host::bindings::exports::innkeeper::plugin::tool;
 use innkeeper_host::bindings::innkeeper::plugin::{chats, context, users};
 use innkeeper_host::bindings::innkeeper::types;
 use innkeeper_host::bindings::innkeeper::types::common::{Error, Page};
 use innkeeper_host::bindings::innkeeper::types::invocation::Invocation;
-use innkeeper_sandbox::{EngineOptions, FUEL_YIELD};
+use innkeeper_sandbox::EngineOptions;
 use wasmtime::component::{
     Access, Accessor, Component, FutureReader, HasSelf, InstancePre, Linker, ResourceTable, StreamReader,
 };
@@ -60,10 +60,7 @@ impl BarePlugin {
     }
 
     fn store(&self) -> Store<Bare> {
-        let mut store = Store::new(&self.engine, Bare::default());
-        store.set_fuel(u64::MAX / 4).unwrap();
-        store.fuel_async_yield_interval(Some(FUEL_YIELD)).unwrap();
-        store
+        Store::new(&self.engine, Bare::default())
     }
 
     /// A fresh instance and one call on it.

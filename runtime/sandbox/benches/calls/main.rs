@@ -1,15 +1,13 @@
 //! What a sandboxed call costs beside the same call on bare wasmtime, and a model read beside the same read on the pool.
 //!
-//! Each group is one comparison; `bare` is what the others are compared with. Figures that are no times go to a file of their own,
-//! in the folder that `INNKEEPER_BENCH_RESULTS` names.
+//! Each group is one comparison; `bare` is what the others are compared with. Figures that are no times are kept by `measurements::keep`.
 #![allow(
     missing_docs,
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
-    clippy::print_stdout,
-    reason = "a benchmark may panic and print"
+    reason = "a benchmark may panic"
 )]
 
 mod bare;
@@ -25,9 +23,13 @@ use innkeeper_sandbox::{Ask, EngineOptions};
 use innkeeper_store::Pool;
 use innkeeper_testing::databases::Backend;
 use innkeeper_testing::guests::guest;
+use innkeeper_testing::measurements::{is_wanted, keep, median};
 use plugin::{Plugin, tool};
 use serde_json::json;
 use tokio::runtime::Runtime;
+
+const TWO_THREADS: &str = "fresh calls on two threads";
+const WAITING: &str = "memory of a call that waits for a person";
 
 fn main() {
     let mut criterion = Criterion::default().configure_from_args();
@@ -35,8 +37,12 @@ fn main() {
     reads(&mut criterion);
     chunks(&mut criterion);
     criterion.final_summary();
-    two_threads();
-    waiting();
+    if is_wanted(TWO_THREADS) {
+        two_threads();
+    }
+    if is_wanted(WAITING) {
+        waiting();
+    }
 }
 
 /// One thread, as a worker of the runtime for guests is one.
@@ -134,7 +140,7 @@ fn chunks(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// Fresh calls from two threads at once, for three seconds each way.
+/// Fresh calls from two threads at once, for three seconds each way, in turns.
 fn two_threads() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let innkeeper =
@@ -171,8 +177,13 @@ fn two_threads() {
         });
         calls as f64 / started.elapsed().as_secs_f64()
     };
-    let answers = json!({"bare": per_second(true), "innkeeper": per_second(false)});
-    keep("fresh calls on two threads", "calls/s", &answers);
+    let (mut bare_rounds, mut innkeeper_rounds) = (Vec::new(), Vec::new());
+    for _ in 0..3 {
+        bare_rounds.push(per_second(true));
+        innkeeper_rounds.push(per_second(false));
+    }
+    let answers = [("bare", median(bare_rounds)), ("innkeeper", median(innkeeper_rounds))];
+    keep(TWO_THREADS, "calls/s", &answers);
 }
 
 /// Memory of calls that wait for an answer.
@@ -198,7 +209,7 @@ fn waiting() {
         tokio::time::sleep(std::time::Duration::from_secs(1)).await;
         (resident() - before) as f64 / CALLS as f64 / 1024.0
     }));
-    keep("memory of a call that waits", "KiB", &json!({"innkeeper": per_call}));
+    keep(WAITING, "KiB", &[("innkeeper", per_call)]);
 }
 
 /// Resident memory of this process, in bytes.
@@ -206,13 +217,4 @@ fn resident() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
     line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
-}
-
-#[expect(clippy::disallowed_methods, reason = "whoever runs the benches says where results go")]
-fn keep(question: &str, unit: &str, answers: &serde_json::Value) {
-    println!("{question} ({unit}): {answers}");
-    if let Some(folder) = std::env::var_os("INNKEEPER_BENCH_RESULTS") {
-        let text = json!({"unit": unit, "answers": answers}).to_string();
-        std::fs::write(std::path::Path::new(&folder).join(format!("{question}.json")), text).unwrap();
-    }
 }

@@ -80,6 +80,20 @@ async fn background_work_has_limits_and_an_outcome_of_its_own() {
 }
 
 #[tokio::test]
+async fn background_work_of_a_call_by_a_plugin_gets_no_more_than_what_was_lent() {
+    let world = World::new().await;
+    let plugin = world.sandbox.load(&Guest::goes_on(SPINS).build()).await.unwrap();
+    for (depth, expected) in [(0, 10_000_000), (1, 0)] {
+        let call = world.call(&plugin).depth(depth).limit("fuel", 1_000_000);
+        let (_, receipt) = call.limit("background-fuel", 10_000_000).tool("run", json!({})).await;
+        let background = receipt.background.unwrap();
+        assert_eq!(background.outcome, limit("background-fuel"));
+        let most = if depth == 0 { expected } else { 1_000_000 };
+        assert!(background.used.fuel >= expected && background.used.fuel <= most, "{depth}: {background:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_guest_that_never_lets_go_after_its_result_has_not_delivered_it() {
     let world = World::new().await;
     let mut guest = Guest::goes_on("(i32.const 0)");

@@ -96,6 +96,21 @@ async fn an_import_that_waits_cannot_be_called_while_it_describes_itself() {
 }
 
 #[tokio::test]
+async fn imports_that_do_not_answer_are_counted_all_the_same() {
+    let guest = Guest {
+        imports: "import innkeeper:plugin/log@0.1.0;",
+        fields: r#"(import "innkeeper:plugin/log@0.1.0" "log" (func $log (param i32 i32 i32 i32 i32)))"#
+            .into(),
+        describe: "(loop $again
+            (call $log (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0)) (br $again))"
+            .into(),
+        ..Guest::default()
+    };
+    let error = described(&guest).await.unwrap_err();
+    assert!(matches!(error, LoadError::Describe(CallError::Limit("host-calls"))), "{error}");
+}
+
+#[tokio::test]
 async fn a_start_function_runs_under_the_limits_of_describe() {
     let start = |body: &str| Guest::default().with(&format!("(func $start {body}) (start $start)"));
     let looped = described(&start("(loop $again (br $again))")).await.unwrap_err();

@@ -8,6 +8,10 @@ use wit_parser::Resolve;
 
 /// Where the manifest is in the guest's memory; what comes before is the result of a call, all zero.
 const MANIFEST: u32 = 1024;
+/// Where the parts of a result are, if it has any.
+const PART: u32 = 512;
+/// Where the arguments are in what `call` gets.
+const ARGUMENTS: u32 = 84;
 /// Bytes of the record `manifest`.
 const MANIFEST_SIZE: u32 = 156;
 
@@ -28,6 +32,8 @@ pub(crate) struct Guest {
     pub(crate) locals: String,
     /// What goes on after the result was delivered: a body that ends with a code of the callback (0: done).
     pub(crate) background: Option<String>,
+    /// How texts are kept in its memory.
+    pub(crate) encoding: StringEncoding,
     pub(crate) says: Says,
 }
 
@@ -67,6 +73,24 @@ impl Guest {
         self
     }
 
+    /// Gives its arguments back as the text of its result.
+    pub(crate) fn echo(encoding: StringEncoding) -> Self {
+        let arguments =
+            |at: u32| format!("(i32.load (i32.add (local.get 0) (i32.const {})))", ARGUMENTS + at);
+        Self { encoding, ..Self::answers(0, &arguments(0), &arguments(4)) }
+    }
+
+    /// Answers with one part: this case of `tool-content` with the text of this place and length.
+    pub(crate) fn answers(case: u32, at: &str, length: &str) -> Self {
+        Self::calls(&format!(
+            "(i32.store (i32.const 8) (i32.const {PART})) (i32.store (i32.const 12) (i32.const 1))
+             (i32.store (i32.const {PART}) (i32.const {case}))
+             (i32.store (i32.const {}) {at}) (i32.store (i32.const {}) {length})",
+            PART + 4,
+            PART + 8,
+        ))
+    }
+
     /// Delivers an empty result, lets go once, and then does this.
     pub(crate) fn goes_on(background: &str) -> Self {
         let mut guest = Self { background: Some(background.into()), ..Self::default() };
@@ -104,7 +128,7 @@ impl Guest {
         let package = resolve.push_str("guest.wit", &world).unwrap();
         let world = resolve.select_world(&[package], Some("guest")).unwrap();
         let mut module = wat::parse_str(self.module()).unwrap();
-        embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).unwrap();
+        embed_component_metadata(&mut module, &resolve, world, self.encoding).unwrap();
         ComponentEncoder::default().module(&module).unwrap().validate(true).encode().unwrap()
     }
 
@@ -129,7 +153,7 @@ impl Guest {
     }
 
     fn module(&self) -> String {
-        let data = self.says.data();
+        let data = self.says.data(self.encoding);
         let end = MANIFEST as usize + data.len();
         let pages = end.div_ceil(65_536) + 1;
         let mut text = String::new();
@@ -144,10 +168,13 @@ impl Guest {
               (data (i32.const {MANIFEST}) "{text}")
               (func (export "cabi_realloc") (param $old i32) (param $old_size i32) (param $align i32) (param $size i32) (result i32)
                 (local $at i32)
+                (if (i32.and (i32.ne (local.get $old_size) (i32.const 0)) (i32.le_u (local.get $size) (local.get $old_size)))
+                  (then (return (local.get $old))))
                 (local.set $at (i32.and (i32.add (global.get $next) (i32.const 15)) (i32.const -16)))
                 (global.set $next (i32.add (local.get $at) (local.get $size)))
                 (if (i32.gt_u (global.get $next) (i32.mul (memory.size) (i32.const 65536)))
                   (then (drop (memory.grow (i32.add (i32.div_u (local.get $size) (i32.const 65536)) (i32.const 1))))))
+                (memory.copy (local.get $at) (local.get $old) (local.get $old_size))
                 (local.get $at))
               (func (export "innkeeper:plugin/plugin@0.1.0#describe") (result i32)
                 {describe}
@@ -162,8 +189,8 @@ impl Guest {
 
 impl Says {
     /// The record as the canonical ABI lays it out at `MANIFEST`, with everything that it points to.
-    fn data(&self) -> Vec<u8> {
-        let mut data = Data(vec![0; MANIFEST_SIZE as usize]);
+    fn data(&self, encoding: StringEncoding) -> Vec<u8> {
+        let mut data = Data { bytes: vec![0; MANIFEST_SIZE as usize], encoding };
         data.text(0, &self.id);
         data.text(8, &self.name);
         data.text(16, "1.0.0");
@@ -190,16 +217,19 @@ impl Says {
             data.text(at + 8, "A job");
             data.text(at + 16, &self.jobs[index].1);
         });
-        data.0
+        data.bytes
     }
 }
 
 /// Bytes from `MANIFEST` on.
-struct Data(Vec<u8>);
+struct Data {
+    bytes: Vec<u8>,
+    encoding: StringEncoding,
+}
 
 impl Data {
     fn put(&mut self, at: usize, bytes: &[u8]) {
-        self.0[at..at + bytes.len()].copy_from_slice(bytes);
+        self.bytes[at..at + bytes.len()].copy_from_slice(bytes);
     }
 
     fn pointer(&mut self, at: usize, to: usize, length: usize) {
@@ -208,18 +238,38 @@ impl Data {
     }
 
     fn text(&mut self, at: usize, text: &str) {
-        let to = self.0.len();
-        self.0.extend(text.as_bytes());
-        self.pointer(at, to, text.len());
+        self.bytes.resize(self.bytes.len().next_multiple_of(2), 0);
+        let to = self.bytes.len();
+        let (bytes, length) = encoded(text, self.encoding);
+        self.bytes.extend(bytes);
+        self.pointer(at, to, length);
     }
 
     fn list(&mut self, at: usize, length: usize, size: usize, item: impl Fn(&mut Self, usize, usize)) {
-        self.0.resize(self.0.len().next_multiple_of(8), 0);
-        let to = self.0.len();
-        self.0.resize(to + length * size, 0);
+        self.bytes.resize(self.bytes.len().next_multiple_of(8), 0);
+        let to = self.bytes.len();
+        self.bytes.resize(to + length * size, 0);
         self.pointer(at, to, length);
         for index in 0..length {
             item(self, to + index * size, index);
         }
     }
 }
+
+/// A text as a guest keeps it, and its length as the guest counts it.
+fn encoded(text: &str, encoding: StringEncoding) -> (Vec<u8>, usize) {
+    let wide = || text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>();
+    match encoding {
+        StringEncoding::UTF8 => (text.into(), text.len()),
+        StringEncoding::UTF16 => (wide(), text.encode_utf16().count()),
+        StringEncoding::CompactUTF16 => {
+            match text.chars().map(u8::try_from).collect::<Result<Vec<u8>, _>>() {
+                Ok(narrow) => (narrow.clone(), narrow.len()),
+                Err(_) => (wide(), text.encode_utf16().count() | WIDE),
+            }
+        }
+    }
+}
+
+/// Marks a length of `CompactUTF16` as one of 16-bit units.
+const WIDE: usize = 1 << 31;

@@ -183,3 +183,40 @@ async fn events_are_judged_by_their_type_on_the_wire() {
     }
     assert!(world.audience.shown.lock().unwrap().is_empty());
 }
+
+#[tokio::test]
+async fn html_in_a_stored_message_needs_the_permission_for_html() {
+    let (world, rows) = world().await;
+    let probe = world.load("probe").await;
+    let args = |change: Value| json!({"chat": rows.chat, "id": rows.message, "version": rows.message_version, "change": change});
+    let embeds = json!({"embeds": "[\"<script>alert(1)</script>\"]"});
+    let others = Permission::ALL.iter().copied().filter(|&permission| permission != Permission::EventsHtml);
+    let call = others.fold(world.call(&probe), |call, permission| call.grant(&[permission]));
+    let answer = call.probe("chat-messages.update", args(embeds.clone())).await;
+    assert_eq!(answer["error"]["code"], "denied", "{answer}");
+    assert_eq!(answer["error"]["subject"], "events.html", "{answer}");
+    let own = innkeeper_model::authority::Authority::Own(rows.owner.clone());
+    let messages = world.store.chat_messages();
+    let stored = messages.get(&own, &rows.chat.as_str().into(), &rows.message.as_str().into()).await;
+    assert_eq!(stored.unwrap().unwrap().embeds, None);
+    // Removing what is there shows nothing, but what is an empty list today is another rule tomorrow: any list needs it.
+    let call = world.call(&probe).grant(&[Permission::ChatMessagesWrite]);
+    let answer = call.probe("chat-messages.update", args(json!({"embeds": "[]"}))).await;
+    assert_eq!(answer["error"]["subject"], "events.html", "{answer}");
+    let call = world.call(&probe).grant(&[Permission::ChatMessagesWrite, Permission::EventsHtml]);
+    let answer = call.probe("chat-messages.update", args(embeds)).await;
+    assert!(answer.get("ok").is_some(), "{answer}");
+}
+
+#[tokio::test]
+async fn no_grant_opens_a_socket() {
+    let (world, _) = world().await;
+    let probe = world.load("probe").await;
+    for import in ["wasi.udp", "wasi.listen"] {
+        for address in ["127.0.0.1:0", "0.0.0.0:0", "[::1]:0", "[::]:0", "127.0.0.1:53"] {
+            let call = all_but(world.call(&probe), None, true);
+            let answer = call.probe(import, json!({"address": address})).await;
+            assert_eq!(answer["ok"], "permission denied", "{import} {address}: {answer}");
+        }
+    }
+}

@@ -4,7 +4,7 @@ use innkeeper_model::authority::Authority;
 use innkeeper_model::permission::{Grant, Scope};
 use innkeeper_model::principal::Role;
 use innkeeper_model::{Permission, Principal};
-use innkeeper_sandbox::{Answer, LoadedPlugin};
+use innkeeper_sandbox::{Answer, CallError, LoadedPlugin};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -255,4 +255,45 @@ async fn json_that_does_not_parse_is_refused_by_the_import() {
     }
     let answer = guest.order("toolbox.call", json!({"plugin": "other", "name": "n", "arguments": "{"})).await;
     assert_eq!(answer["error"]["subject"], "arguments", "{answer}");
+}
+
+#[tokio::test]
+async fn what_a_person_answers_counts_against_the_bytes_of_host_calls() {
+    let world = World::new().await;
+    let probe = world.load("probe").await;
+    *world.audience.answer.lock().unwrap() = Some(json!("x".repeat(200_000)));
+    let input = json!({"question": {"Input": {"title": "t", "message": "m", "secret": false}}});
+    let call = || world.call(&probe).grant(&[Permission::EventsCall]);
+    let (answer, receipt) = call().probe_with_receipt("events.call", input.clone()).await;
+    assert_eq!(answer.unwrap()["ok"]["Text"].as_str().unwrap().len(), 200_000);
+    assert!(receipt.delivered.host_bytes["events"] >= 200_000, "{receipt:?}");
+    let (answer, receipt) =
+        call().limit("host-bytes", 100_000).probe_with_receipt("events.call", input).await;
+    assert_eq!(answer, Err(CallError::Limit("host-bytes")), "{receipt:?}");
+}
+
+#[tokio::test]
+async fn a_blob_counts_against_the_bytes_of_host_calls() {
+    let world = World::new().await;
+    let probe = world.load("probe").await;
+    let uri = format!("data:text/plain,{}", "x".repeat(200_000));
+    for (limit, fits) in [(300_000, true), (100_000, false)] {
+        let call = world.call(&probe).limit("host-bytes", limit);
+        let blob = call.blobs.keep(uri.clone());
+        let (answer, receipt) = call.probe_with_receipt("context.read-blob", json!({"id": blob.id})).await;
+        if fits {
+            assert_eq!(answer.unwrap()["ok"]["size"], uri.len());
+            assert!(receipt.delivered.host_bytes["context"] >= uri.len() as u64, "{receipt:?}");
+        } else {
+            assert_eq!(answer, Err(CallError::Limit("host-bytes")), "{receipt:?}");
+        }
+    }
+    // Each reading costs it again, also one that is dropped at once.
+    let call = world.call(&probe).limit("host-bytes", 900_000);
+    let blob = call.blobs.keep(uri.clone());
+    let args = json!({"id": blob.id, "stop_after": 0});
+    let (answer, _) = call
+        .tool("call", json!({"import": "context.read-blob", "args": args, "place": "call", "times": 5}))
+        .await;
+    assert_eq!(answer, Err(CallError::Limit("host-bytes")));
 }

@@ -291,16 +291,25 @@ async fn log_lines_beyond_the_limit_are_counted_and_dropped() {
 async fn chunks_are_limited_in_number_and_size() {
     let world = World::new().await;
     let misbehave = world.load("misbehave").await;
-    for (order, limit) in [("feed:many-chunks 0", "chunks"), ("feed:huge-chunk 2", "chunk-bytes")] {
-        let (delivery, running) =
-            world.call(&misbehave).limit("chunks", 50).start(Ask::Run(request(order))).await;
+    for (order, chunks, limit) in [
+        ("feed:many-chunks 0", 50, "chunks"),
+        ("feed:huge-chunk 2", 50, "chunk-bytes"),
+        ("feed:many-chunks 0", 1_000, "answer-bytes"),
+    ] {
+        // Each of these chunks is one digit or more.
+        let call = world.call(&misbehave).limit("chunks", chunks).limit("answer-bytes", 2_000);
+        let call = if limit == "chunk-bytes" { call.limit("answer-bytes", 64 << 20) } else { call };
+        let (delivery, running) = call.start(Ask::Run(request(order))).await;
         let reading = async {
             let (answer, _) = delivery.await.unwrap();
             read_chunks(answer.unwrap()).await.unwrap().len()
         };
         let (receipt, read) = tokio::join!(running, reading);
         assert_eq!(receipt.outcome, Outcome::LimitExceeded { limit: limit.into() }, "{order}");
-        assert!(read <= 50 && receipt.delivered.chunks <= 51, "{order}: {read} {receipt:?}");
+        assert!(
+            read as u64 <= chunks && receipt.delivered.chunks <= chunks + 1,
+            "{order}: {read} {receipt:?}"
+        );
     }
     let text = innkeeper_model::chunk::Chunk::Text("chunk:many-chunks 100".into());
     let call = world.call(&misbehave).limit("chunks", 50);
@@ -417,4 +426,79 @@ async fn the_queue_for_an_instance_is_bounded_in_length_and_time() {
     drop((held, child));
     assert_eq!(waiting.await.unwrap(), Ok(2));
     assert_eq!(sandbox.free_instances(), 3);
+}
+
+/// Log lines of 4,000 fields without names and values, without end.
+const EMPTY_FIELDS: &str = "
+    (local.set $zeros (i32.mul (memory.grow (i32.const 1)) (i32.const 65536)))
+    (loop $again
+      (call $log (i32.const 0) (i32.const 0) (i32.const 0) (local.get $zeros) (i32.const 4000))
+      (br $again))";
+
+#[tokio::test]
+async fn lists_of_nothing_are_not_free() {
+    let world = World::new().await;
+    let guest = Guest {
+        imports: "import innkeeper:plugin/log@0.1.0;",
+        fields: r#"(import "innkeeper:plugin/log@0.1.0" "log" (func $log (param i32 i32 i32 i32 i32)))"#
+            .into(),
+        ..Guest::calls(EMPTY_FIELDS)
+    };
+    let plugin = world.sandbox.load(&guest.local("$zeros i32").build()).await.unwrap();
+    let (result, receipt) = world.call(&plugin).limit("host-bytes", 1 << 20).tool("run", json!({})).await;
+    assert_eq!(result.unwrap_err(), CallError::Limit("host-bytes"));
+    assert!(receipt.delivered.host_calls["log"] < 20, "{receipt:?}");
+}
+
+#[tokio::test]
+async fn events_that_are_refused_cost_what_they_carry() {
+    let world = World::new().await;
+    let misbehave = world.load("misbehave").await;
+    let (result, receipt) =
+        world.call(&misbehave).limit("host-bytes", 1 << 20).misbehave("huge-event", 2).await;
+    // Without the grant; but it is weighed before anything else.
+    assert_eq!(result.unwrap_err(), CallError::Limit("host-bytes"), "{receipt:?}");
+}
+
+#[tokio::test]
+async fn a_guest_that_only_calls_the_system_neither_keeps_its_thread_nor_outlives_its_time() {
+    let world = World::new().await;
+    let misbehave = world.load("misbehave").await;
+    let others = async {
+        let mut turns = 0;
+        loop {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            turns += 1;
+            if turns == 20 {
+                return;
+            }
+        }
+    };
+    let call = world.call(&misbehave).limit("fuel", u64::MAX / 4).limit("active", 2_000);
+    let ended = call.misbehave("flood-random", 0);
+    tokio::pin!(ended, others);
+    // One thread: the others get on only where the guest lets go of it.
+    let first = futures::future::select(others, ended).await;
+    let futures::future::Either::Left(((), ended)) = first else { panic!("the guest kept its thread") };
+    assert_limit(ended.await, "active");
+}
+
+#[tokio::test]
+async fn the_stack_is_limited() {
+    let world = World::with(
+        SandboxOptions { engine: EngineOptions { stack: 64 << 10, ..options().engine }, ..options() },
+        2,
+    )
+    .await;
+    // About 150 KiB of frames: fits the default stack, and not this one.
+    let guest = Guest::calls("(call $down (i32.const 1500))").with(
+        "(func $down (param i32) (local i64 i64 i64 i64 i64 i64 i64 i64)
+           (if (local.get 0) (then (call $down (i32.sub (local.get 0) (i32.const 1))))))",
+    );
+    let plugin = world.sandbox.load(&guest.build()).await.unwrap();
+    let (result, _) = world.call(&plugin).tool("run", json!({})).await;
+    assert!(matches!(result.unwrap_err(), CallError::Trap(trap) if trap.contains("stack")));
+    let world = World::new().await;
+    let plugin = world.sandbox.load(&guest.build()).await.unwrap();
+    world.call(&plugin).tool("run", json!({})).await.0.unwrap();
 }

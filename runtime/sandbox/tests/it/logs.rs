@@ -62,7 +62,10 @@ async fn every_line_of_a_guest_carries_its_name_and_its_calls_id() {
     let text = lines.text();
     assert!(text.lines().count() > 100, "{text}");
     for line in text.lines() {
-        assert!(line.contains(" plugin: ") && line.contains("plugin=guest call=\"call-"), "{line:.300}");
+        assert!(
+            line.contains(" call{plugin=guest call=\"call-") && line.contains("}: plugin: "),
+            "{line:.300}"
+        );
         assert!(line.len() < 20_000 && !line.contains('\u{1b}'), "{line:.300}");
     }
     assert!(text.contains("forged\\r\\nERROR plugin: other"), "{text:.3000}");

@@ -1,6 +1,7 @@
 //! What surrounds a call in these tests: who sees its events, and who runs what it asks of others.
 
 use std::sync::Mutex;
+use std::time::Duration;
 
 use futures::future::BoxFuture;
 use innkeeper_host::turn::{ChildRequest, Children, Events};
@@ -14,12 +15,21 @@ pub(crate) struct Audience {
     pub(crate) shown: Mutex<Vec<WireEvent>>,
     pub(crate) asked: Mutex<Vec<WireEvent>>,
     pub(crate) answer: Mutex<Option<Value>>,
+    /// How long an event takes to reach it.
+    pub(crate) pace: Mutex<Duration>,
 }
 
 impl Events for Audience {
     fn emit(&self, event: WireEvent) -> BoxFuture<'_, Result<(), Error>> {
         self.shown.lock().unwrap().push(event);
-        Box::pin(std::future::ready(Ok(())))
+        let pace = *self.pace.lock().unwrap();
+        if pace.is_zero() {
+            return Box::pin(std::future::ready(Ok(())));
+        }
+        Box::pin(async move {
+            tokio::time::sleep(pace).await;
+            Ok(())
+        })
     }
 
     fn call(&self, event: WireEvent) -> BoxFuture<'_, Result<Value, Error>> {

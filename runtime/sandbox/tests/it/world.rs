@@ -125,6 +125,7 @@ impl World {
             blobs: Blobs::default(),
             valves: "{}".into(),
             body_bytes: 0,
+            depth: 0,
         }
     }
 
@@ -156,11 +157,17 @@ pub(crate) struct Call<'a> {
     pub(crate) blobs: Blobs,
     valves: Arc<str>,
     body_bytes: u64,
+    depth: u64,
 }
 
 impl Call<'_> {
     pub(crate) fn limit(mut self, name: &str, value: u64) -> Self {
         assert!(self.limits.set(name, value), "{name}");
+        self
+    }
+
+    pub(crate) fn depth(mut self, depth: u64) -> Self {
+        self.depth = depth;
         self
     }
 
@@ -219,7 +226,7 @@ impl Call<'_> {
             turn: Arc::new(turn),
             grants: self.grants,
             limits: Arc::clone(&limits),
-            depth: 0,
+            depth: self.depth,
             valves: self.valves,
             user_valves: "{}".into(),
         };

@@ -2,12 +2,22 @@
 
 use axum::Json;
 use axum::extract::State;
-use serde::Serialize;
-use utoipa::ToSchema;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use crate::app::App;
 use crate::caller::Caller;
-use crate::params::List;
+use crate::failure::{ErrorBody, Failure};
+use crate::params::{InQuery, List};
+
+/// Which actions.
+#[derive(Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Which {
+    /// Those that are offered on messages of this model; all where it is left out.
+    model: Option<String>,
+}
 
 /// An action.
 #[derive(Serialize, ToSchema)]
@@ -24,12 +34,23 @@ pub(crate) struct Action {
     icon_url: Option<String>,
 }
 
-/// Lists the actions that can be run.
-#[utoipa::path(get, path = "/api/actions", tag = "actions", responses((status = OK, body = List<Action>)))]
-pub(crate) async fn list(State(app): State<App>, _caller: Caller) -> Json<List<Action>> {
+/// Lists the actions that can be run: all, or those that the operator offers on messages of a model.
+#[utoipa::path(
+    get, path = "/api/actions", tag = "actions", params(Which),
+    responses((status = OK, body = List<Action>), (status = BAD_REQUEST, body = ErrorBody))
+)]
+pub(crate) async fn list(
+    State(app): State<App>,
+    _caller: Caller,
+    InQuery(which): InQuery<Which>,
+) -> Result<Json<List<Action>>, Failure> {
     let snapshot = app.registry().snapshot();
+    let plugins = match &which.model {
+        Some(model) => snapshot.actions_for(model),
+        None => snapshot.actions().to_vec(),
+    };
     let mut actions = Vec::new();
-    for plugin in snapshot.actions() {
+    for plugin in plugins {
         actions.extend(plugin.manifest.actions.iter().map(|action| Action {
             plugin: plugin.id.to_string(),
             plugin_name: plugin.manifest.name.clone(),
@@ -38,5 +59,5 @@ pub(crate) async fn list(State(app): State<App>, _caller: Caller) -> Json<List<A
             icon_url: action.icon_url.clone(),
         }));
     }
-    Json(List::whole(actions))
+    Ok(Json(List::whole(actions)))
 }

@@ -27,9 +27,6 @@ pub(crate) struct RunAction {
     /// The message whose button was pressed; the chat's last one where it is left out.
     #[serde(default)]
     message_id: Option<String>,
-    /// Which window of the person.
-    #[serde(default)]
-    session_id: Option<String>,
     /// The person's language.
     #[serde(default)]
     locale: Option<String>,
@@ -96,7 +93,6 @@ pub(crate) async fn run(
         chat,
         messages,
         message: body.message_id.map(Into::into),
-        session: body.session_id,
         locale: body.locale,
         body_bytes,
     };

@@ -12,11 +12,11 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Delivered, origin};
-use crate::access::Lease;
+use crate::access::Leased;
 use crate::app::App;
 use crate::caller::Caller;
 use crate::events::answer;
-use crate::failure::Failure;
+use crate::failure::{ErrorBody, Failure};
 
 /// Longest message that a client may send, in bytes.
 const MESSAGE_MAX: usize = 1 << 20;
@@ -39,7 +39,8 @@ enum FromClient {
     get, path = "/api/events/ws", tag = "events",
     responses(
         (status = SWITCHING_PROTOCOLS, description = "Text messages of JSON, both ways"),
-        (status = FORBIDDEN, description = "A page of another origin", body = crate::failure::ErrorBody)
+        (status = FORBIDDEN, description = "A page of another origin", body = ErrorBody),
+        (status = TOO_MANY_REQUESTS, description = "Too many connections for events", body = ErrorBody)
     )
 )]
 pub(crate) async fn socket(
@@ -51,17 +52,17 @@ pub(crate) async fn socket(
     origin::check(&headers, &app.options().allowed_origins)?;
     let upgrade =
         upgrade.map_err(|error| Failure::new(error.status(), "not-a-websocket", error.body_text()))?;
-    let events = app.dispatch().hub().subscribe(&caller.user.id);
-    let lease = app.access().lease(&caller);
+    let events = app.dispatch().hub().subscribe(&caller.user.id)?;
+    let events = Leased::new(app.access(), &caller, events);
     let running = app.sockets().token();
     let upgrade = upgrade.max_message_size(MESSAGE_MAX).max_frame_size(MESSAGE_MAX);
     Ok(upgrade.on_upgrade(move |socket| async move {
-        run(socket, &app, &caller, events, lease).await;
+        run(socket, &app, &caller, events).await;
         drop(running);
     }))
 }
 
-async fn run(mut socket: WebSocket, app: &App, caller: &Caller, mut events: Subscription, lease: Lease) {
+async fn run(mut socket: WebSocket, app: &App, caller: &Caller, events: Leased<Subscription>) {
     let mut pings = tokio::time::interval(app.options().keep_alive);
     let mut next = json!({ "type": "ready" });
     loop {
@@ -70,9 +71,10 @@ async fn run(mut socket: WebSocket, app: &App, caller: &Caller, mut events: Subs
         }
         next = loop {
             tokio::select! {
-                delivery = events.next() => match delivery {
-                    Some(delivery) => break message("event", Delivered::from(delivery)),
-                    None => return close(socket, close_code::AGAIN, "too far behind; connect again").await,
+                delivery = events.poll(Subscription::poll_next) => match delivery {
+                    Some(Some(delivery)) => break message("event", Delivered::from(delivery)),
+                    Some(None) => return close(socket, close_code::AGAIN, "too far behind; connect again").await,
+                    None => return close(socket, close_code::POLICY, "the key was revoked").await,
                 },
                 received = socket.recv() => match received {
                     Some(Ok(Message::Text(text))) => break reply(app, caller, &text),
@@ -81,7 +83,6 @@ async fn run(mut socket: WebSocket, app: &App, caller: &Caller, mut events: Subs
                     Some(Ok(Message::Close(_)) | Err(_)) | None => return,
                 },
                 _ = pings.tick() => if !send(&mut socket, Message::Ping(bytes::Bytes::new())).await { return },
-                () = lease.ended() => return close(socket, close_code::POLICY, "the key was revoked").await,
                 () = app.closing().cancelled() => return close(socket, close_code::AWAY, "the server is stopping").await,
             }
         };

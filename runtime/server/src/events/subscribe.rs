@@ -11,9 +11,10 @@ use serde_json::json;
 use utoipa::IntoParams;
 
 use super::Delivered;
-use crate::access::Lease;
+use crate::access::Leased;
 use crate::app::App;
 use crate::caller::Caller;
+use crate::failure::{ErrorBody, Failure};
 use crate::params::InQuery;
 
 /// Which events.
@@ -26,8 +27,7 @@ pub(crate) struct Filter {
 
 struct Feed {
     app: App,
-    events: Subscription,
-    lease: Lease,
+    events: Leased<Subscription>,
     chat: Option<String>,
     begun: bool,
     ended: bool,
@@ -38,20 +38,21 @@ struct Feed {
 /// Frames are `ready` once, `event` with an event, and `lagged` last where the client was too slow and has to subscribe again.
 #[utoipa::path(
     get, path = "/api/events", tag = "events", params(Filter),
-    responses((status = OK, description = "Frames whose data is a `Delivered` event", content(
-        (Delivered = "text/event-stream")
-    )))
+    responses(
+        (status = OK, description = "Frames whose data is a `Delivered` event", content((Delivered = "text/event-stream"))),
+        (status = TOO_MANY_REQUESTS, description = "Too many connections for events", body = ErrorBody)
+    )
 )]
 pub(crate) async fn subscribe(
     State(app): State<App>,
     caller: Caller,
     InQuery(filter): InQuery<Filter>,
-) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
-    let interval = app.options().keep_alive;
-    let events = app.dispatch().hub().subscribe(&caller.user.id);
-    let lease = app.access().lease(&caller);
-    let feed = Feed { app, events, lease, chat: filter.chat_id, begun: false, ended: false };
-    Sse::new(stream::unfold(feed, next)).keep_alive(KeepAlive::new().interval(interval).text("keep-alive"))
+) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Failure> {
+    let keep_alive = KeepAlive::new().interval(app.options().keep_alive).text("keep-alive");
+    let events = app.dispatch().hub().subscribe(&caller.user.id)?;
+    let events = Leased::new(app.access(), &caller, events);
+    let feed = Feed { app, events, chat: filter.chat_id, begun: false, ended: false };
+    Ok(Sse::new(stream::unfold(feed, next)).keep_alive(keep_alive))
 }
 
 async fn next(mut feed: Feed) -> Option<(Result<Event, Infallible>, Feed)> {
@@ -64,11 +65,11 @@ async fn next(mut feed: Feed) -> Option<(Result<Event, Infallible>, Feed)> {
     let closing = feed.app.closing().clone();
     loop {
         let delivery = tokio::select! {
-            delivery = feed.events.next() => delivery,
-            () = feed.lease.ended() => return None,
+            biased;
             () = closing.cancelled() => return None,
+            delivery = feed.events.poll(Subscription::poll_next) => delivery,
         };
-        let Some(delivery) = delivery else {
+        let Some(delivery) = delivery? else {
             feed.ended = true;
             return Some((Ok(Event::default().event("lagged").data("{}")), feed));
         };

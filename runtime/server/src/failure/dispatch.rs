@@ -14,12 +14,19 @@ impl From<DispatchError> for Failure {
             DispatchError::UnknownPlugin(_) => Self::not_found("unknown-plugin", message),
             DispatchError::UnknownTool { .. } => Self::not_found("unknown-tool", message),
             DispatchError::UnknownAction { .. } => Self::not_found("unknown-action", message),
+            DispatchError::NotReady(_) => Self::unavailable("plugin-not-ready", message, 5),
+            DispatchError::Valves(_) => {
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid-valves", message)
+            }
             DispatchError::InvalidArguments(_) => Self::bad_request("invalid-arguments", message),
             DispatchError::Body(_) => Self::bad_request("invalid-body", message),
+            DispatchError::Conflict(_) => Self::new(StatusCode::CONFLICT, "conflict", message),
+            DispatchError::TooLarge(_) => Self::new(StatusCode::PAYLOAD_TOO_LARGE, "limit-exceeded", message),
             DispatchError::NotAllowed(_) => Self::new(StatusCode::FORBIDDEN, "not-allowed", message),
             DispatchError::Rejected { plugin, .. } => {
                 Self::bad_request("rejected", message).with_details(json!({ "plugin": plugin }))
             }
+            DispatchError::AnswerFailed(_) => bad_gateway("answer-failed", message),
             DispatchError::PluginFailed { plugin, .. } => {
                 bad_gateway("plugin-failed", message).with_details(json!({ "plugin": plugin }))
             }

@@ -17,6 +17,10 @@ impl From<RegistryError> for Failure {
             RegistryError::Load(error) => load(error, message),
             RegistryError::Schema(problem) => Self::bad_request("invalid-manifest", message)
                 .with_details(json!({ "field": problem.field, "at": problem.at })),
+            RegistryError::Duplicate { plugin, revision } => {
+                Self::new(StatusCode::CONFLICT, "duplicate-plugin", message)
+                    .with_details(json!({ "plugin": plugin, "revision": revision }))
+            }
             RegistryError::NotFound(_) => Self::not_found("unknown-plugin", message),
             RegistryError::Disabled(_) => Self::new(StatusCode::CONFLICT, "plugin-disabled", message),
             RegistryError::NotReady { .. } => Self::new(StatusCode::CONFLICT, "plugin-not-ready", message),

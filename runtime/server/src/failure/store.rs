@@ -1,7 +1,7 @@
 //! What a failure of the database becomes.
 
 use axum::http::StatusCode;
-use innkeeper_store::StoreError;
+use innkeeper_store::{CHAT_BYTES, CHAT_BYTES_MAX, StoreError};
 
 use super::Failure;
 
@@ -20,7 +20,19 @@ impl From<StoreError> for Failure {
             StoreError::Busy(_) | StoreError::Timeout => {
                 Self::unavailable("storage-busy", error.to_string(), 1)
             }
-            StoreError::RowLimit | StoreError::ByteLimit | StoreError::Quota(_) => {
+            StoreError::Quota(CHAT_BYTES) => {
+                let message = format!(
+                    "the chat would be larger than {} MiB with all its messages; begin a new one",
+                    CHAT_BYTES_MAX >> 20
+                );
+                Self::new(StatusCode::PAYLOAD_TOO_LARGE, "limit-exceeded", message)
+            }
+            StoreError::ByteLimit => Self::new(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "limit-exceeded",
+                "the answer would be too large; ask for fewer items at once, by `limit`",
+            ),
+            StoreError::RowLimit | StoreError::Quota(_) => {
                 Self::new(StatusCode::PAYLOAD_TOO_LARGE, "limit-exceeded", error.to_string())
             }
             StoreError::Unreachable { .. } => {

@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use innkeeper_model::UserId;
-use innkeeper_store::StoreError;
+use innkeeper_store::{KEYS_MAX, StoreError};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -44,6 +44,9 @@ pub(crate) enum Error {
     /// Nobody, or somebody who is not admitted.
     #[error("there is nobody of that id who may have a key; `GET /api/users` lists people and their roles")]
     NoOwner,
+    /// As many as one person may have.
+    #[error("this person has {KEYS_MAX} keys already; revoke one that is not in use")]
+    TooMany,
     /// The database.
     #[error(transparent)]
     Store(StoreError),
@@ -54,6 +57,7 @@ impl From<Error> for Failure {
         match error {
             Error::Others => Self::forbidden(error.to_string()),
             Error::NoOwner => Self::not_found("unknown-user", error.to_string()),
+            Error::TooMany => Self::new(StatusCode::CONFLICT, "too-many-keys", error.to_string()),
             Error::Store(error) => error.into(),
         }
     }
@@ -64,7 +68,7 @@ answers!(Error);
 /// Makes a key. Its secret is in the answer and nowhere else.
 #[utoipa::path(
     post, path = "/api/keys", tag = "keys", request_body = NewKey,
-    responses((status = CREATED, body = Created), (status = FORBIDDEN, body = ErrorBody), (status = NOT_FOUND, body = ErrorBody))
+    responses((status = CREATED, body = Created), (status = FORBIDDEN, body = ErrorBody), (status = NOT_FOUND, body = ErrorBody), (status = CONFLICT, body = ErrorBody))
 )]
 pub(crate) async fn create(
     State(app): State<App>,
@@ -78,6 +82,7 @@ pub(crate) async fn create(
     let made = app.store().api_keys().create(&user, &new.name).await;
     let (key, secret) = made.map_err(|error| match error {
         StoreError::NotFound(_) => Error::NoOwner,
+        StoreError::Quota(_) => Error::TooMany,
         other => Error::Store(other),
     })?;
     Ok((StatusCode::CREATED, Json(Created { key: key.into(), secret })))

@@ -14,8 +14,7 @@ use crate::params::InPath;
 
 /// Answers a chat, as a stream or as a whole.
 ///
-/// The body is OpenAI's, with these fields besides: `chat_id`, `message_id`, `session_id`, `filter_ids`, `files`, `features`,
-/// `variables`, and `innkeeper` with `store`, `turn` and `locale`. Plugins and models do not see them in the body.
+/// The body is OpenAI's, with these fields besides: `chat_id`, `message_id`, `filter_ids`, `files`, `features`, `variables`, and `innkeeper` with `store`, `turn` and `locale`. Plugins and models do not see them in the body.
 #[utoipa::path(
     post, path = "/v1/chat/completions", tag = "openai",
     request_body(content = Object, description = "A chat completion request", content_type = "application/json"),

@@ -8,7 +8,7 @@ use innkeeper_model::{ChatId, MessageId};
 
 use crate::failure::Failure;
 
-/// Longest id that a chat, message, session or turn may have, in bytes.
+/// Longest id that a chat, message or turn may have, in bytes.
 const ID_MAX: usize = 255;
 
 /// A chat request, taken apart.
@@ -29,8 +29,6 @@ pub(crate) struct Own {
     pub(crate) chat_is_hint: bool,
     /// Which message it answers into.
     pub(crate) message: Option<MessageId>,
-    /// Which window of the person.
-    pub(crate) session: Option<String>,
     /// The client's own id of the turn.
     pub(crate) turn: Option<String>,
     /// The person's language.
@@ -81,11 +79,6 @@ fn read(fields: &Object<'_>, headers: &HeaderMap) -> Result<Own, Failure> {
         ("id", fields.get("id")),
         ("metadata.message_id", metadata.get("message_id")),
     ];
-    let session = [
-        ("session_id", fields.get("session_id")),
-        ("metadata.session_id", metadata.get("session_id")),
-        ("", None),
-    ];
     let header_chat = header("x-openwebui-chat-id");
     let named = first(chat, None)?;
     let chat_is_hint = named.is_none();
@@ -95,7 +88,6 @@ fn read(fields: &Object<'_>, headers: &HeaderMap) -> Result<Own, Failure> {
         chat_is_hint: chat_is_hint && chat.is_some(),
         chat: chat.map(ChatId::from),
         message: first(message, header("x-openwebui-message-id"))?.map(MessageId::from),
-        session: first(session, header("x-innkeeper-session"))?,
         turn: settings.get("turn").map(|raw| id("innkeeper.turn", raw)).transpose()?.flatten(),
         locale: settings.get("locale").map(|raw| id("innkeeper.locale", raw)).transpose()?.flatten(),
         filter_ids: fields.get("filter_ids").map_or(Ok(Vec::new()), strings)?,
@@ -107,7 +99,8 @@ fn read(fields: &Object<'_>, headers: &HeaderMap) -> Result<Own, Failure> {
     })
 }
 
-/// What is left of the extra fields. `store` and `metadata` are OpenAI's own and stay.
+/// What is left of the extra fields. `store` and `metadata` are OpenAI's own and stay. Open WebUI's clients send `session_id`, which says
+/// nothing to a model.
 fn without_own(fields: &Object<'_>) -> Option<String> {
     let is_own = |entry: &&Entry<'_>| {
         matches!(

@@ -8,8 +8,8 @@ use std::task::Poll;
 use axum::http::HeaderValue;
 use axum::response::{IntoResponse, Response};
 use innkeeper_dispatch::{ChatTurn, Frame, TurnHandle};
-use innkeeper_model::ChatId;
 use innkeeper_model::authority::Authority;
+use innkeeper_model::{ChatId, MessageId};
 
 use super::request::Parsed;
 use super::{TURN, stream, whole};
@@ -80,9 +80,8 @@ pub(crate) async fn run(
 ) -> Result<Response, Failure> {
     app.admit()?;
     let Parsed { request, mut own } = parsed;
-    if own.chat_is_hint && !own.store && !is_ours(&app, &caller, own.chat.as_ref()).await? {
-        // Nothing is stored, and events go to the person alone; the turn needs no chat.
-        (own.chat, own.message) = (None, None);
+    if own.chat_is_hint && !own.store {
+        keep_ours(&app, &caller, &mut own.chat, &mut own.message).await?;
     }
     let wants_stream = request.stream == Some(true);
     let turn = ChatTurn {
@@ -90,7 +89,6 @@ pub(crate) async fn run(
         request,
         chat: own.chat,
         message: own.message,
-        session: own.session,
         turn_id: own.turn,
         locale: own.locale,
         filter_ids: own.filter_ids,
@@ -113,10 +111,26 @@ pub(crate) async fn run(
     Ok(response)
 }
 
-/// Whether a chat is one that the caller may see here.
-async fn is_ours(app: &App, caller: &Caller, chat: Option<&ChatId>) -> Result<bool, Failure> {
-    let Some(chat) = chat.filter(|chat| chat.is_saved()) else { return Ok(true) };
-    Ok(app.store().chats().may_see(&Authority::Own(caller.user.id.clone()), chat).await?)
+/// Forgets a chat that only a header names where the caller has none of that id here, and a message that is not in it. Another program's
+/// connection names all its chats, ours or not; without one nothing is stored and events go to the person all the same.
+pub(crate) async fn keep_ours(
+    app: &App,
+    caller: &Caller,
+    chat: &mut Option<ChatId>,
+    message: &mut Option<MessageId>,
+) -> Result<(), Failure> {
+    let Some(saved) = chat.as_ref().filter(|chat| chat.is_saved()) else { return Ok(()) };
+    let authority = Authority::Own(caller.user.id.clone());
+    if !app.store().chats().may_see(&authority, saved).await? {
+        (*chat, *message) = (None, None);
+        return Ok(());
+    }
+    if let Some(named) = message.as_ref()
+        && app.store().chat_messages().get(&authority, saved, named).await?.is_none()
+    {
+        *message = None;
+    }
+    Ok(())
 }
 
 /// Why a turn is cut.

@@ -13,7 +13,6 @@ use crate::failure::Failure;
 pub(super) async fn answer(mut running: Running) -> Result<Response, Failure> {
     let mut collector = Collector::default();
     let mut size = 0_usize;
-    let mut failed = None;
     loop {
         match running.next().await {
             Next::Cut(failure) => return Err(failure),
@@ -23,18 +22,13 @@ pub(super) async fn answer(mut running: Running) -> Result<Response, Failure> {
                     let max = running.app.options().answer_max;
                     return Err(broken(format!("the answer is longer than {max} bytes; ask for a stream")));
                 }
-                if let Chunk::Failed(message) = chunk {
-                    failed = Some(broken(message));
-                } else {
-                    collector
-                        .add(&chunk)
-                        .map_err(|error| broken(innkeeper_host::log::escape(&error.to_string())))?;
-                }
+                collector
+                    .add(&chunk)
+                    .map_err(|error| broken(innkeeper_host::log::escape(&error.to_string())))?;
             }
-            Next::Frame(Frame::End(end)) => match (end.error, failed) {
-                (Some(error), _) => return Err(error.into()),
-                (None, Some(failure)) => return Err(failure),
-                (None, None) => break,
+            Next::Frame(Frame::End(end)) => match end.error {
+                Some(error) => return Err(error.into()),
+                None => break,
             },
         }
     }

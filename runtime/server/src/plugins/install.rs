@@ -5,13 +5,13 @@ use axum::extract::multipart::{Multipart, MultipartError};
 use axum::extract::{DefaultBodyLimit, FromRequest, Request, State};
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
-use innkeeper_registry::RegistryError;
+use innkeeper_registry::{InstallOptions, RegistryError};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::view::PluginBody;
 use crate::app::App;
-use crate::body::{BodyFailure, read};
+use crate::body::{BodyFailure, check_still, read};
 use crate::caller::Admin;
 use crate::failure::{ErrorBody, Failure, answers};
 use crate::params::InQuery;
@@ -23,6 +23,9 @@ pub(crate) struct How {
     /// Grants what the manifest asks for, but for permissions that act on people.
     #[serde(default)]
     grant_requested: bool,
+    /// Makes the component the next revision of the plugin that has its id. Settings, valves and the grants that it still asks for are kept.
+    #[serde(default)]
+    replace: bool,
 }
 
 /// Why nothing was installed.
@@ -62,7 +65,7 @@ impl From<Error> for Failure {
 
 answers!(Error);
 
-/// Installs a component, as a new plugin or as the next revision of one that is there.
+/// Installs a component as a new plugin, or with `replace` as the next revision of one that is there.
 #[utoipa::path(
     post, path = "/api/plugins", tag = "plugins", params(How),
     request_body(
@@ -72,17 +75,20 @@ answers!(Error);
     responses(
         (status = CREATED, body = PluginBody),
         (status = BAD_REQUEST, description = "Not a plugin", body = ErrorBody),
+        (status = CONFLICT, description = "A plugin has its id already", body = ErrorBody),
         (status = PAYLOAD_TOO_LARGE, body = ErrorBody), (status = FORBIDDEN, body = ErrorBody)
     )
 )]
 pub(crate) async fn install(
     State(app): State<App>,
-    _admin: Admin,
+    Admin(caller): Admin,
     InQuery(how): InQuery<How>,
     request: Request,
 ) -> Result<(StatusCode, Json<PluginBody>), Error> {
     let bytes = component(&app, request).await?;
-    let plugin = app.registry().install(bytes, how.grant_requested).await?;
+    check_still(&app, &caller).await?;
+    let options = InstallOptions { grant_requested: how.grant_requested, replace: how.replace };
+    let plugin = app.registry().install(bytes, options).await?;
     Ok((StatusCode::CREATED, Json(plugin.into())))
 }
 

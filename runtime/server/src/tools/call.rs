@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use innkeeper_dispatch::ToolTurn;
+use innkeeper_model::{ChatId, MessageId};
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -12,7 +13,7 @@ use crate::app::App;
 use crate::body::JsonText;
 use crate::caller::Caller;
 use crate::failure::{ErrorBody, Failure};
-use crate::openai::turn::{revoked, stopping};
+use crate::openai::turn::{keep_ours, revoked, stopping};
 use crate::params::{InPath, plugin_id};
 
 /// What a tool gave back.
@@ -29,7 +30,7 @@ pub(crate) struct Called {
 
 /// Calls a tool with the arguments in the body.
 ///
-/// The headers `X-OpenWebUI-Chat-Id`, `X-OpenWebUI-Message-Id` and `X-Innkeeper-Session` say where events go.
+/// The headers `X-OpenWebUI-Chat-Id` and `X-OpenWebUI-Message-Id` say what its events are about, where the caller has such a chat here.
 #[utoipa::path(
     post, path = "/api/tools/{plugin}/{tool}", tag = "tools",
     params(("plugin" = String, Path, description = "Id of a plugin"), ("tool" = String, Path, description = "Name of a tool")),
@@ -55,15 +56,15 @@ pub(crate) async fn call(
             "the body is not an object; send the tool's arguments as one",
         ));
     }
-    let place = Place::read(&headers)?;
+    let Place { mut chat, mut message } = Place::read(&headers)?;
+    keep_ours(&app, &caller, &mut chat, &mut message).await?;
     let turn = ToolTurn {
         principal: caller.principal(),
         plugin: plugin_id(&plugin)?,
         tool,
         arguments,
-        chat: place.chat.map(Into::into),
-        message: place.message.map(Into::into),
-        session: place.session,
+        chat,
+        message,
         locale: None,
         body_bytes: body.len() as u64,
     };
@@ -76,19 +77,15 @@ pub(crate) async fn call(
     Ok(Json(Called { turn: outcome.turn, call: outcome.call, result: serde_json::json!(outcome.result) }))
 }
 
-/// Where events of a call go, as headers say.
-pub(crate) struct Place {
-    /// Which chat.
-    pub(crate) chat: Option<String>,
-    /// Which message.
-    pub(crate) message: Option<String>,
-    /// Which window.
-    pub(crate) session: Option<String>,
+/// What events of a call are about, as headers say.
+struct Place {
+    chat: Option<ChatId>,
+    message: Option<MessageId>,
 }
 
 impl Place {
     /// Reads the headers; a header whose template had nothing to fill in is as none.
-    pub(crate) fn read(headers: &HeaderMap) -> Result<Self, Failure> {
+    fn read(headers: &HeaderMap) -> Result<Self, Failure> {
         let read = |name: &str| {
             let Some(value) = headers.get(name) else { return Ok(None) };
             match value.to_str() {
@@ -99,10 +96,7 @@ impl Place {
                 )),
             }
         };
-        Ok(Self {
-            chat: read("x-openwebui-chat-id")?,
-            message: read("x-openwebui-message-id")?,
-            session: read("x-innkeeper-session")?,
-        })
+        let (chat, message) = (read("x-openwebui-chat-id")?, read("x-openwebui-message-id")?);
+        Ok(Self { chat: chat.map(ChatId::from), message: message.map(MessageId::from) })
     }
 }

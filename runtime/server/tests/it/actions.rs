@@ -19,6 +19,32 @@ async fn actions_are_listed_and_run() {
 }
 
 #[tokio::test]
+async fn actions_of_a_model_are_those_that_the_operator_offers_there() {
+    let world = world().await;
+    world.install("probe", &[]).await;
+    world.install("export-markdown", &[]).await;
+    let offered = async |path: &str| {
+        let listed = world.get(path, &world.user).await.expect(200).json();
+        let actions = listed["data"].as_array().unwrap().iter();
+        actions.map(|action| action["plugin"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let apply = async |plugin: &str, settings: serde_json::Value| {
+        let path = format!("/api/plugins/{plugin}/settings");
+        world.json(axum::http::Method::PUT, &path, &world.admin, &settings).await.expect(200);
+    };
+    assert_eq!(offered("/api/actions").await, ["export-markdown", "probe"]);
+    assert!(offered("/api/actions?model=echo").await.is_empty(), "a new action is offered nowhere");
+    apply("probe", json!({"enabled": true, "models": ["echo"]})).await;
+    apply("export-markdown", json!({"enabled": true, "global": true})).await;
+    assert_eq!(offered("/api/actions?model=echo").await, ["export-markdown", "probe"]);
+    assert_eq!(offered("/api/actions?model=other").await, ["export-markdown"]);
+    apply("export-markdown", json!({"enabled": false, "global": true})).await;
+    assert!(offered("/api/actions?model=other").await.is_empty());
+    let wrong = world.get("/api/actions?modle=echo", &world.user).await.expect(400);
+    assert_eq!(wrong.code(), "invalid-query");
+}
+
+#[tokio::test]
 async fn actions_that_cannot_run_say_why() {
     let world = world().await;
     world.install("probe", &[]).await;

@@ -146,6 +146,72 @@ async fn a_revoked_key_stops_working_within_two_seconds_also_when_another_server
 }
 
 #[tokio::test]
+async fn a_key_that_is_revoked_while_the_body_comes_in_starts_nothing() {
+    let world = world().await;
+    world.install("calculator", &[]).await;
+    world.install("echo", &[]).await;
+    let listening = world.listen().await;
+    for (path, body) in [
+        ("/api/tools/calculator/calculate", json!({"expression": "1"}).to_string().into_bytes()),
+        (
+            "/v1/chat/completions",
+            json!({"model": "echo", "messages": [{"role": "user", "content": "x"}]}).to_string().into_bytes(),
+        ),
+        ("/api/plugins", innkeeper_testing::guests::guest("notes")),
+        (
+            "/api/users",
+            json!({"name": "Eve", "email": "eve@example.org", "role": "admin"}).to_string().into_bytes(),
+        ),
+    ] {
+        let (key, secret) = world.store.api_keys().create(&world.admin.id, "slow").await.unwrap();
+        let half = body.len() / 2;
+        let (begun, finish) = (body[..half].to_vec(), body[half..].to_vec());
+        let (sender, pieces) = futures::channel::mpsc::unbounded::<Result<Vec<u8>, std::io::Error>>();
+        sender.unbounded_send(Ok(begun)).unwrap();
+        let kind = if path == "/api/plugins" { "application/wasm" } else { "application/json" };
+        let post = client().post(listening.url(path)).bearer_auth(&secret).header("content-type", kind);
+        let post = tokio::spawn(post.body(reqwest::Body::wrap_stream(pieces)).send());
+        // The head is read, and the key looked up.
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        assert!(world.store.api_keys().revoke(&key.id).await.unwrap());
+        // The time within which that holds everywhere.
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        sender.unbounded_send(Ok(finish)).unwrap();
+        drop(sender);
+        let answer = post.await.unwrap().unwrap();
+        assert_eq!(answer.status().as_u16(), 401, "{path}");
+    }
+    world.dispatch.receipts().flush().await;
+    assert_eq!(world.get("/api/receipts", &world.admin).await.expect(200).json()["data"], json!([]));
+    assert_eq!(world.registry.list().len(), 2);
+    assert_eq!(world.get("/api/users", &world.admin).await.json()["data"].as_array().unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn a_role_that_another_program_changes_ends_subscriptions_and_turns() {
+    let world = world().await;
+    world.install("ask-user", &[]).await;
+    let listening = world.listen().await;
+    let mut admins = crate::events::subscribe(&listening, &world.admin, "").await;
+    let mut own = crate::events::subscribe(&listening, &world.user, "").await;
+    let call = crate::events::confirm(&listening, &world.user);
+    crate::events::event(&mut own).await;
+    let generation = world.store.plugins().generation().await.unwrap();
+    // As Open WebUI would, which tells nobody of it.
+    let update = sea_query::Query::update()
+        .table("user")
+        .value("role", "pending")
+        .and_where(sea_query::ExprTrait::eq(sea_query::Expr::col("id"), world.user.id.as_str()))
+        .take();
+    innkeeper_store::Db::new(world.store.pool().clone()).execute(&update).await.unwrap();
+    assert_eq!(tokio::time::timeout(Duration::from_secs(4), own.recv()).await.unwrap(), None);
+    let (status, said) = tokio::time::timeout(Duration::from_secs(4), call).await.unwrap().unwrap();
+    assert!(matches!(status, 401 | 502 | 503), "{status} {said}");
+    assert_eq!(world.store.plugins().generation().await.unwrap(), generation);
+    assert!(admins.try_recv().is_err_and(|error| error == tokio::sync::mpsc::error::TryRecvError::Empty));
+}
+
+#[tokio::test]
 async fn a_stream_ends_when_its_key_is_revoked() {
     let options = ServerOptions { first_frame: Duration::from_millis(50), ..ServerOptions::default() };
     let world = world_with(options).await;
@@ -162,6 +228,17 @@ async fn a_stream_ends_when_its_key_is_revoked() {
     assert!(text.contains("revoked"), "{text}");
     assert_eq!(last.last().map(String::as_str), Some("[DONE]"));
     until("the turn has ended", async || world.dispatch.running() == 0).await;
+}
+
+#[tokio::test]
+async fn a_person_has_a_bounded_number_of_keys() {
+    let world = world().await;
+    for _ in 1..innkeeper_store::KEYS_MAX {
+        world.post("/api/keys", &world.user, &json!({"name": "one of many"})).await.expect(201);
+    }
+    let refused = world.post("/api/keys", &world.user, &json!({"name": "one too many"})).await.expect(409);
+    assert_eq!(refused.code(), "too-many-keys");
+    world.post("/api/keys", &world.admin, &json!({"name": "another person's"})).await.expect(201);
 }
 
 #[tokio::test]

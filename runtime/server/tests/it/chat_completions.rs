@@ -145,3 +145,43 @@ async fn a_silent_stream_shows_that_it_is_alive() {
         text.push_str(std::str::from_utf8(&piece).unwrap());
     }
 }
+
+#[tokio::test]
+async fn an_answer_that_ends_as_failed_is_one_error_in_the_words_of_the_plugin() {
+    let world = world().await;
+    world.install("probe", &[]).await;
+    let pieces = json!({"chunks": [{"Text": "half "}, {"Failed": "no more"}]});
+    let order = json!({"import": "chunks", "place": "feed", "args": pieces}).to_string();
+    let whole = world.post(CHAT, &world.user, &say("probe.one", &order)).await.expect(502);
+    assert_eq!((whole.code(), whole.message()), ("answer_failed".to_owned(), "no more".to_owned()));
+    let streamed = world.post(CHAT, &world.user, &stream("probe.one", &order)).await.expect(200);
+    let all = frames(&streamed.text);
+    assert!(all[0].contains("half "), "{all:?}");
+    assert_eq!(all.iter().filter(|frame| frame.contains("\"error\"")).count(), 1, "{all:?}");
+    assert_eq!(all.last().map(String::as_str), Some("[DONE]"));
+}
+
+#[tokio::test]
+async fn an_id_that_cannot_be_the_answers_is_the_clients_fault() {
+    let world = world().await;
+    world.install("echo", &[]).await;
+    let chat = world.post("/api/chats", &world.user, &json!({})).await.expect(201).json();
+    let path = format!("/api/chats/{}", chat["id"].as_str().unwrap());
+    let mut body = say("echo", "hello");
+    body["message_id"] = json!("mine");
+    world.post(&format!("{path}/completions"), &world.user, &body).await.expect(200);
+    let taken = world.post(&format!("{path}/completions"), &world.user, &body).await.expect(409);
+    assert_eq!(taken.code(), "conflict");
+    body["message_id"] = json!("x".repeat(250));
+    let long = world.post(&format!("{path}/completions"), &world.user, &body).await.expect(400);
+    assert_eq!(long.code(), "invalid_body");
+    let messages = world.get(&format!("{path}/messages"), &world.user).await.expect(200).json();
+    assert_eq!(messages["data"].as_array().unwrap().len(), 2);
+    // A message that is to be there already is refused where it is not.
+    let mut body = say("echo", "hello");
+    (body["chat_id"], body["message_id"]) = (chat["id"].clone(), json!("nobodys"));
+    let missing = world.post(CHAT, &world.user, &body).await.expect(403);
+    assert_eq!(missing.code(), "not_allowed");
+    body["message_id"] = json!("mine");
+    world.post(CHAT, &world.user, &body).await.expect(200);
+}

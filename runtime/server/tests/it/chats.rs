@@ -1,6 +1,7 @@
 //! `/api/chats`: chats that this server stores.
 
 use axum::http::Method;
+use sea_query::{Expr, Query};
 use serde_json::{Value, json};
 
 use crate::world::{frames, world};
@@ -97,4 +98,46 @@ async fn a_chat_that_only_a_header_names_need_not_be_ours() {
     let mut named = body;
     named["chat_id"] = json!(foreign);
     send(&named).await.expect(403);
+}
+
+#[tokio::test]
+async fn a_chat_that_grows_too_large_is_refused_with_what_to_do() {
+    let world = world().await;
+    let chat = world.post("/api/chats", &world.user, &json!({})).await.expect(201).json();
+    let path = format!("/api/chats/{}/messages", chat["id"].as_str().unwrap());
+    let message = json!({"role": "user", "content": "x".repeat(7 << 20)});
+    world.post(&path, &world.user, &message).await.expect(201);
+    world.post(&path, &world.user, &message).await.expect(201);
+    let refused = world.post(&path, &world.user, &message).await.expect(413);
+    assert_eq!(refused.code(), "limit-exceeded");
+    assert!(refused.message().contains("begin a new one"), "{}", refused.message());
+    assert_eq!(world.get(&path, &world.user).await.expect(200).json()["data"].as_array().unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn a_list_that_would_be_too_large_is_refused_with_what_to_do() {
+    let world = world().await;
+    let chat = world.post("/api/chats", &world.user, &json!({})).await.expect(201).json();
+    let path = format!("/api/chats/{}/messages", chat["id"].as_str().unwrap());
+    let message = json!({"role": "user", "content": "x".repeat(7 << 20)});
+    world.post(&path, &world.user, &message).await.expect(201);
+    // More than Innkeeper stores in a chat, as another program may have done.
+    let columns = ["chat_id", "user_id", "role", "content", "done", "created_at", "updated_at"];
+    for number in 0..5 {
+        let first = Query::select()
+            .expr(Expr::val(format!("more-{number}")))
+            .columns(columns)
+            .from("chat_message")
+            .limit(1)
+            .take();
+        let mut insert =
+            Query::insert().into_table("chat_message").columns(["id"].into_iter().chain(columns)).take();
+        let insert = insert.select_from(first).unwrap();
+        innkeeper_store::Db::new(world.store.pool().clone()).execute(&*insert).await.unwrap();
+    }
+    let refused = world.get(&path, &world.user).await.expect(413);
+    assert_eq!(refused.code(), "limit-exceeded");
+    assert!(refused.message().contains("`limit`"), "{}", refused.message());
+    let some = world.get(&format!("{path}?limit=3"), &world.user).await.expect(200).json();
+    assert_eq!(some["data"].as_array().unwrap().len(), 3);
 }

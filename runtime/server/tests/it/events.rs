@@ -36,13 +36,13 @@ async fn next(frames: &mut mpsc::Receiver<SseFrame>) -> SseFrame {
     tokio::time::timeout(Duration::from_secs(10), frames.recv()).await.unwrap().unwrap()
 }
 
-async fn event(frames: &mut mpsc::Receiver<SseFrame>) -> Value {
+pub(crate) async fn event(frames: &mut mpsc::Receiver<SseFrame>) -> Value {
     let frame = next(frames).await;
     assert_eq!(frame.event.as_deref(), Some("event"), "{frame:?}");
     serde_json::from_str(&frame.data).unwrap()
 }
 
-fn confirm(listening: &Listening, who: &Person) -> tokio::task::JoinHandle<(u16, Value)> {
+pub(crate) fn confirm(listening: &Listening, who: &Person) -> tokio::task::JoinHandle<(u16, Value)> {
     let post = client()
         .post(listening.url("/api/tools/ask-user/confirm"))
         .bearer_auth(&who.key)

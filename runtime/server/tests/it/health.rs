@@ -6,7 +6,7 @@ use innkeeper_server::ServerOptions;
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::world::{world, world_on, world_with};
+use crate::world::{World, world, world_on, world_with};
 
 #[tokio::test]
 async fn a_server_that_works_is_ready() {
@@ -77,7 +77,7 @@ async fn a_client_that_does_not_finish_its_head_is_cut() {
 
 #[tokio::test]
 async fn a_full_database_is_a_state_that_is_said_and_passes_without_a_restart() {
-    let world = world_on(ServerOptions::default(), Some(400)).await;
+    let world = world_on(ServerOptions::default(), |options| options.sqlite_max_pages = Some(400)).await;
     let chat = world.post("/api/chats", &world.user, &json!({})).await.expect(201).json();
     let path = format!("/api/chats/{}", chat["id"].as_str().unwrap());
     let message = json!({"role": "user", "content": "x".repeat(100_000)});
@@ -103,4 +103,37 @@ async fn a_full_database_is_a_state_that_is_said_and_passes_without_a_restart() 
     world.post("/api/chats", &world.user, &json!({})).await.expect(201);
     tokio::time::sleep(std::time::Duration::from_secs(5)).await;
     ready().await.expect(200);
+}
+
+#[tokio::test]
+async fn a_full_database_is_said_also_where_a_plugin_was_the_one_to_write() {
+    let world = world_on(ServerOptions::default(), |options| options.sqlite_max_pages = Some(2_000)).await;
+    world.install("notes", &[]).await;
+    let note = json!({"text": "x".repeat(60_000)});
+    let mut written = 0;
+    while world.post("/api/tools/notes/add_note", &world.user, &note).await.status.as_u16() == 200 {
+        written += 1;
+        assert!(written < 1_000, "the database did not fill up");
+    }
+    let ready = Request::builder().uri("/readyz").body(Body::empty()).unwrap();
+    let said = world.send(ready).await.expect(503).json();
+    assert_eq!(said["reason"], json!("disk: the database has no space left; reading still works"));
+}
+
+#[tokio::test]
+async fn another_server_in_the_same_directory_is_not_in_the_way_of_the_check() {
+    let shared = tempfile::TempDir::new().unwrap();
+    let options = || ServerOptions { data_dir: Some(shared.path().to_owned()), ..ServerOptions::default() };
+    let (one, other) = (world_with(options()).await, world_with(options()).await);
+    let ready = async |world: &World| {
+        let request = Request::builder().uri("/readyz").body(Body::empty()).unwrap();
+        world.send(request).await.json()
+    };
+    // An answer holds for a second, so both look at the same moments.
+    for _ in 0..3 {
+        let (one, other) = tokio::join!(ready(&one), ready(&other));
+        assert_eq!((&one["ready"], &other["ready"]), (&json!(true), &json!(true)), "{one} {other}");
+        tokio::time::sleep(std::time::Duration::from_millis(1_050)).await;
+    }
+    assert_eq!(std::fs::read_dir(shared.path()).unwrap().count(), 0, "nothing is left behind");
 }

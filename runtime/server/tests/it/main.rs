@@ -10,6 +10,7 @@
 
 mod actions;
 mod auth;
+mod backends;
 mod bodies;
 mod chat_completions;
 mod chats;
@@ -24,5 +25,7 @@ mod plugins;
 mod receipts;
 mod shutdown;
 mod sockets;
+mod stalled;
+mod storage;
 mod tools;
 mod world;

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::process::Command;
 
+use innkeeper_testing::skips::skip;
+
 use crate::world::world;
 
 const SCRIPT: &str = r#"
@@ -73,15 +75,10 @@ async fn the_openai_package_lists_models_and_chats() {
     let python = match tokio::task::spawn_blocking(python).await.unwrap() {
         Ok(python) => python,
         Err(problem) => {
-            #[expect(
-                clippy::disallowed_methods,
-                reason = "whether a missing client may be passed over is the surroundings' to say"
-            )]
-            let in_ci = std::env::var_os("CI").is_some_and(|value| value == "true");
-            assert!(!in_ci, "the `openai` package for Python cannot be had: {problem}");
-            eprintln!("SKIPPED: the test with the `openai` Python package, which cannot be had: {problem}");
-            eprintln!("SKIPPED: install python3-venv and give pip a package index to run it");
-            return;
+            let reason = format!(
+                "the `openai` package for Python cannot be had; install python3-venv and give pip a package index ({problem})"
+            );
+            return skip("the_openai_package_lists_models_and_chats", &reason);
         }
     };
     let world = world().await;

@@ -131,6 +131,25 @@ async fn what_a_manifest_asks_for_can_be_granted_at_install() {
 }
 
 #[tokio::test]
+async fn an_id_that_is_taken_is_a_conflict_unless_the_plugin_is_to_be_replaced() {
+    let world = world().await;
+    let install = async |query: &str, bytes: Vec<u8>| {
+        let request = request(Method::POST, &format!("/api/plugins{query}"), &world.admin.key);
+        world.send(request.header("content-type", "application/wasm").body(Body::from(bytes)).unwrap()).await
+    };
+    let mut next = guest("rate-limit");
+    next.extend([0, 6, 4, b'n', b'o', b't', b'e', 1]);
+    install("?grant_requested=true", guest("rate-limit")).await.expect(201);
+    let refused = install("?grant_requested=true", next.clone()).await.expect(409);
+    assert_eq!(refused.code(), "duplicate-plugin");
+    assert!(refused.message().contains("`?replace=true`"), "{}", refused.message());
+    assert_eq!(refused.json()["error"]["details"], json!({"plugin": "rate-limit", "revision": 1}));
+    assert_eq!(world.get("/api/plugins/rate-limit", &world.admin).await.json()["revision"], json!(1));
+    let replaced = install("?replace=true", next).await.expect(201).json();
+    assert_eq!((&replaced["revision"], &replaced["missing_permissions"]), (&json!(2), &json!([])));
+}
+
+#[tokio::test]
 async fn valves_are_checked_against_the_plugins_schema() {
     let world = world().await;
     wasm(&world, guest("probe")).await.expect(201);

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, timeout};
 
 use crate::events::subscribe;
-use crate::world::{client, until, world_with};
+use crate::world::{client, until, world_on, world_with};
 
 #[tokio::test]
 async fn a_running_turn_ends_before_the_server_does() {
@@ -89,4 +89,58 @@ async fn a_second_signal_stops_at_once() {
     timeout(Duration::from_secs(5), listening.task).await.unwrap().unwrap();
     assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
     timeout(Duration::from_secs(5), call).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_second_signal_still_keeps_the_receipts() {
+    let world = world_with(ServerOptions::default()).await;
+    world.install("misbehave", &[]).await;
+    let listening = world.listen().await;
+    let post = client()
+        .post(listening.url("/api/tools/misbehave/misbehave"))
+        .bearer_auth(&world.user.key)
+        .json(&json!({"how": "wait"}));
+    let call = tokio::spawn(post.send());
+    until("the call runs", async || world.dispatch.running() == 1).await;
+    listening.stop.drain.cancel();
+    listening.stop.now.cancel();
+    timeout(Duration::from_secs(5), listening.task).await.unwrap().unwrap();
+    let receipts = world.get("/api/receipts", &world.user).await.expect(200).json();
+    assert_eq!(receipts["data"][0]["outcome"], json!("cancelled"), "{receipts}");
+    let _ = call.await;
+}
+
+#[tokio::test]
+async fn a_database_that_does_not_answer_does_not_keep_the_server_from_stopping() {
+    let world =
+        world_on(ServerOptions::default(), |options| options.lock_timeout = Duration::from_secs(30)).await;
+    world.install("calculator", &[]).await;
+    let listening = world.listen().await;
+    // A receipt takes numbers, and what is left of them is given back at the end.
+    world.post("/api/tools/calculator/calculate", &world.user, &json!({"expression": "1"})).await.expect(200);
+    world.dispatch.receipts().flush().await;
+    let lock = world.lock().await;
+    let begun = Instant::now();
+    listening.stop.drain.cancel();
+    timeout(Duration::from_secs(6), listening.task).await.unwrap().unwrap();
+    assert!(begun.elapsed() > Duration::from_secs(1), "it tries");
+    drop(lock);
+}
+
+#[tokio::test]
+async fn a_second_signal_does_not_wait_for_the_database() {
+    let world =
+        world_on(ServerOptions::default(), |options| options.lock_timeout = Duration::from_secs(30)).await;
+    world.install("calculator", &[]).await;
+    let listening = world.listen().await;
+    world.post("/api/tools/calculator/calculate", &world.user, &json!({"expression": "1"})).await.expect(200);
+    let lock = world.lock().await;
+    world.post("/api/tools/calculator/calculate", &world.user, &json!({"expression": "1"})).await.expect(200);
+    listening.stop.drain.cancel();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let begun = Instant::now();
+    listening.stop.now.cancel();
+    timeout(Duration::from_secs(6), listening.task).await.unwrap().unwrap();
+    assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+    drop(lock);
 }

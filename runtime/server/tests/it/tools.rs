@@ -1,6 +1,7 @@
 //! `/api/tools`.
 
 use axum::http::Method;
+use innkeeper_model::Permission;
 use serde_json::json;
 
 use crate::world::{hide, world};
@@ -56,20 +57,35 @@ async fn limits_end_a_call_with_the_limits_name() {
 }
 
 #[tokio::test]
-async fn a_chat_of_somebody_else_cannot_be_named() {
+async fn a_chat_that_only_a_header_names_need_not_be_ours() {
     let world = world().await;
-    world.install("calculator", &[]).await;
-    let chat = world.post("/api/chats", &world.admin, &json!({})).await.expect(201).json();
-    let ask = async |chat: &str| {
-        let request = crate::world::request(Method::POST, "/api/tools/calculator/calculate", &world.user.key)
+    world.install("probe", &[Permission::EventsEmit]).await;
+    world.install("echo", &[]).await;
+    let theirs = world.post("/api/chats", &world.admin, &json!({})).await.expect(201).json();
+    let mine = world.post("/api/chats", &world.user, &json!({})).await.expect(201).json();
+    let (theirs, mine) = (theirs["id"].as_str().unwrap(), mine["id"].as_str().unwrap());
+    let turn = json!({"model": "echo", "message_id": "m1", "messages": [{"role": "user", "content": "x"}]});
+    world.post(&format!("/api/chats/{mine}/completions"), &world.user, &turn).await.expect(200);
+    let mut events = world.dispatch.hub().subscribe(&world.user.id).unwrap();
+    let event = json!({"Status": {"description": "x", "done": false, "hidden": false}});
+    let body = json!({"import": "events.emit", "args": {"event": event}}).to_string();
+    let nobodys = "00000000-0000-4000-8000-000000000000";
+    for (chat, message, about) in [
+        (mine, "m1", (Some(mine), Some("m1"))),
+        (mine, "m2", (Some(mine), None)),
+        (theirs, "m1", (None, None)),
+        (nobodys, "m1", (None, None)),
+        ("temporary:1", "m1", (Some("temporary:1"), Some("m1"))),
+        ("", "", (None, None)),
+    ] {
+        let request = crate::world::request(Method::POST, "/api/tools/probe/call", &world.user.key)
             .header("x-openwebui-chat-id", chat)
-            .body(axum::body::Body::from(r#"{"expression": "1"}"#))
+            .header("x-openwebui-message-id", message)
+            .body(axum::body::Body::from(body.clone()))
             .unwrap();
-        world.send(request).await
-    };
-    let others = ask(chat["id"].as_str().unwrap()).await.expect(403);
-    let nobodys = ask("00000000-0000-4000-8000-000000000000").await.expect(403);
-    assert_eq!(others.text, nobodys.text);
-    ask("temporary:1").await.expect(200);
-    ask("").await.expect(200);
+        world.send(request).await.expect(200);
+        let event = events.next().await.unwrap();
+        let named = (event.chat.as_ref().map(|id| id.as_str()), event.message.as_ref().map(|id| id.as_str()));
+        assert_eq!(named, about, "{chat} {message}");
+    }
 }

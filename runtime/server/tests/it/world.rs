@@ -15,11 +15,13 @@ use innkeeper_model::permission::Grant;
 use innkeeper_model::principal::Role;
 use innkeeper_model::time::Clock;
 use innkeeper_model::{Permission, PluginId, UserId};
-use innkeeper_registry::{LimitsConfig, Registry};
+use innkeeper_registry::{InstallOptions, LimitsConfig, Registry};
 use innkeeper_sandbox::{EngineOptions, Sandbox, SandboxOptions};
 use innkeeper_server::{Server, ServerOptions, ServerState, Stop};
 use innkeeper_store::migrate::{self, Target};
+use innkeeper_store::pool::Tx;
 use innkeeper_store::{LocalFiles, NewUser, Options, Store, connect};
+use innkeeper_testing::databases::{Backend, TestDatabase, database};
 use innkeeper_testing::guests::guest;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -43,6 +45,7 @@ pub(crate) struct World {
     pub(crate) admin: Person,
     pub(crate) user: Person,
     _dir: TempDir,
+    _database: Option<TestDatabase>,
 }
 
 /// An answer.
@@ -84,21 +87,30 @@ pub(crate) async fn world() -> World {
 
 /// A server.
 pub(crate) async fn world_with(options: ServerOptions) -> World {
-    world_on(options, None).await
+    world_on(options, |_| {}).await
 }
 
-/// A server whose database may grow to so many pages.
-pub(crate) async fn world_on(options: ServerOptions, sqlite_max_pages: Option<u32>) -> World {
+/// A server whose database has other settings.
+pub(crate) async fn world_on(options: ServerOptions, change: impl FnOnce(&mut Options)) -> World {
     let dir = TempDir::new().unwrap();
-    let url = format!("sqlite:///{}", dir.path().join("innkeeper.db").display());
-    let pool = connect(&Options { sqlite_max_pages, ..Options::new(url) }).await.unwrap();
+    let mut database = Options::new(format!("sqlite:///{}", dir.path().join("innkeeper.db").display()));
+    change(&mut database);
+    world_over(&database, dir, options).await
+}
+
+/// A server on another kind of database; none where there is no server for it here.
+pub(crate) async fn world_of(backend: Backend) -> Option<World> {
+    let database = database(backend).await?;
+    let world =
+        world_over(&Options::new(&database.url), TempDir::new().unwrap(), ServerOptions::default()).await;
+    Some(World { _database: Some(database), ..world })
+}
+
+async fn world_over(database: &Options, dir: TempDir, mut options: ServerOptions) -> World {
+    let pool = connect(database).await.unwrap();
     migrate::upgrade(&pool, &Clock::System, Target::Latest).await.unwrap();
     let files = LocalFiles::new(dir.path().join("files")).unwrap();
     let store = Store::new(pool, Clock::System, Arc::new(files));
-    world_over(store, dir, options).await
-}
-
-async fn world_over(store: Store, dir: TempDir, mut options: ServerOptions) -> World {
     let sandbox = Sandbox::new(SandboxOptions {
         engine: EngineOptions { instances: 64, ..EngineOptions::default() },
         // Machine code is kept from test to test, or each would compile the same guests.
@@ -118,6 +130,7 @@ async fn world_over(store: Store, dir: TempDir, mut options: ServerOptions) -> W
         keep_instances: true,
         ask_timeout: Duration::from_secs(20),
         reconnect_grace: Duration::from_secs(2),
+        stall_timeout: Duration::from_secs(60),
     })
     .unwrap();
     let admin = person(&store, "Ada", Role::Admin).await;
@@ -126,7 +139,17 @@ async fn world_over(store: Store, dir: TempDir, mut options: ServerOptions) -> W
     let state =
         ServerState { dispatch: dispatch.clone(), registry: registry.clone(), store: store.clone(), options };
     let server = Server::new(state);
-    World { router: server.router(), server, store, registry, dispatch, admin, user, _dir: dir }
+    World {
+        router: server.router(),
+        server,
+        store,
+        registry,
+        dispatch,
+        admin,
+        user,
+        _dir: dir,
+        _database: None,
+    }
 }
 
 /// A person with a key.
@@ -140,7 +163,8 @@ pub(crate) async fn person(store: &Store, name: &str, role: Role) -> Person {
 impl World {
     /// Installs a guest and grants what it asks for, and these permissions besides.
     pub(crate) async fn install(&self, name: &str, more: &[Permission]) -> PluginId {
-        let view = self.registry.install(guest(name), true).await.unwrap();
+        let options = InstallOptions { grant_requested: true, replace: false };
+        let view = self.registry.install(guest(name), options).await.unwrap();
         for permission in more {
             self.registry.grant(&view.id, *permission, Grant::default()).await.unwrap();
         }
@@ -179,6 +203,17 @@ impl World {
     pub(crate) async fn text(&self, method: Method, path: &str, who: &Person, body: &str) -> Answer {
         let request = request(method, path, &who.key).header("content-type", "application/json");
         self.send(request.body(Body::from(body.to_owned())).unwrap()).await
+    }
+
+    /// Holds the database's lock until it is dropped; nobody else can write meanwhile. For SQLite.
+    pub(crate) async fn lock(&self) -> Tx {
+        innkeeper_store::Db::new(self.store.pool().clone()).begin().await.unwrap()
+    }
+
+    /// Revokes the user's key as another server would: in the database, behind this one's back.
+    pub(crate) async fn revoke_elsewhere(&self) {
+        let key = self.store.api_keys().list(Some(&self.user.id)).await.unwrap().remove(0);
+        assert!(self.store.api_keys().revoke(&key.id).await.unwrap());
     }
 
     /// Listens on a free port of this machine.

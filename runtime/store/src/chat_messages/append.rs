@@ -1,4 +1,4 @@
-//! Appending: the chat's row is locked, its document rewritten once, and the message's row made in one transaction.
+//! Appending: the chat's row is locked, its document rewritten once, and the rows of messages made in one transaction.
 
 use innkeeper_model::authority::Authority;
 use innkeeper_model::chat_message::{NewMessage, StoredMessage};
@@ -13,20 +13,23 @@ use crate::chats::one;
 use crate::document::ChatDocument;
 use crate::error::StoreError;
 use crate::names::{clean, new_id};
-use crate::pool::{Tx, json as json_value};
+use crate::pool::{Backend, Tx, json as json_value};
 use crate::store::Store;
 use crate::transaction;
 
+/// Appends a message; before it `question`, unless the chat ends with it already.
 pub(super) async fn append(
     store: &Store,
     authority: &Authority,
     chat: &ChatId,
+    question: Option<NewMessage>,
     message: NewMessage,
 ) -> Result<StoredMessage, StoreError> {
+    let question = question.map(checked).transpose()?;
     let message = checked(message)?;
     let rows = one(authority, Access::Write, chat, store).ok_or(StoreError::NotFound("chat"))?;
     let mut tx = store.db().begin().await?;
-    let outcome = write(&mut tx, store.now(), rows, authority, message).await;
+    let outcome = write(&mut tx, store.now(), rows, authority, question, message).await;
     transaction::end(tx, outcome).await
 }
 
@@ -47,70 +50,109 @@ async fn write(
     now: i64,
     rows: Expr,
     authority: &Authority,
+    question: Option<NewMessage>,
     message: NewMessage,
 ) -> Result<StoredMessage, StoreError> {
-    let mut select = Query::select()
-        .columns(["id", "user_id", "chat", "current_message_id"].map(|column| ("chat", column)))
-        .from("chat")
-        .and_where(rows)
-        .take();
-    let found = tx.fetch_optional(select.lock_exclusive(), |row| {
-        let document = ChatDocument::parse(row.text_opt("chat")?.as_deref())?;
-        Ok((
-            ChatId::new(row.text("id")?),
-            row.text_opt("user_id")?,
-            document,
-            row.text_opt("current_message_id")?,
-        ))
-    });
-    let (chat, owner, mut document, current) = found.await?.ok_or(StoreError::NotFound("chat"))?;
-    let parent = match message.parent {
-        Some(parent) if !document.contains(parent.as_str()) => {
-            return Err(StoreError::Invalid("the message before is not in this chat".to_owned()));
-        }
-        Some(parent) => Some(parent),
-        // A current message that is gone is nobody's parent.
-        None => current.filter(|current| document.contains(current)).map(MessageId::new),
+    let mut chat = Locked::read(tx, rows).await?;
+    let question = match question {
+        Some(question) if !chat.ends_with(&question)? => Some(chat.add(authority, now, question)?),
+        _ => None,
     };
-    let id = message.id.unwrap_or_else(|| MessageId::new(Uuid::now_v7().to_string()));
-    let key = row_id(&chat, &id)
-        .ok_or_else(|| StoreError::Invalid("the message id is too long for its chat".to_owned()))?;
-    if document.contains(id.as_str()) {
-        return Err(StoreError::Conflict(format!("message id `{id}`")));
-    }
-    let author = authority.user().cloned().or_else(|| owner.map(UserId::new));
-    let stored = row::versioned(StoredMessage {
-        id,
-        chat,
-        user: author,
-        role: message.role,
-        parent,
-        content: message.content,
-        model: message.model,
-        done: message.done,
-        usage: None,
-        files: None,
-        sources: None,
-        embeds: None,
-        status_history: None,
-        error: None,
-        created_at: now,
-        updated_at: now,
-        version: String::new(),
-        extra: None,
-    });
-    let parent = stored.parent.as_ref().map(MessageId::as_str);
-    document.append(stored.id.as_str(), parent, &in_document(&stored))?;
+    let message = chat.add(authority, now, message)?;
     let update = Query::update()
         .table("chat")
-        .value("chat", json_value(tx.backend(), document.into_text()?))
-        .value("current_message_id", stored.id.as_str())
+        .value("chat", json_value(tx.backend(), chat.document.into_text()?))
+        .value("current_message_id", message.id.as_str())
         .value("updated_at", now)
-        .and_where(Expr::col("id").eq(stored.chat.as_str()))
+        .and_where(Expr::col("id").eq(chat.id.as_str()))
         .take();
     tx.execute(&update).await?;
-    insert(tx, &key, &stored).await?;
-    Ok(stored)
+    insert(tx, question.iter().chain([&message])).await?;
+    Ok(message)
+}
+
+/// A chat whose row is locked.
+struct Locked {
+    id: ChatId,
+    owner: Option<UserId>,
+    document: ChatDocument,
+    current: Option<String>,
+}
+
+impl Locked {
+    async fn read(tx: &mut Tx, rows: Expr) -> Result<Self, StoreError> {
+        let mut select = Query::select()
+            .columns(["id", "user_id", "chat", "current_message_id"].map(|column| ("chat", column)))
+            .from("chat")
+            .and_where(rows)
+            .take();
+        let found = tx.fetch_optional(select.lock_exclusive(), |row| {
+            let document = ChatDocument::parse(row.text_opt("chat")?.as_deref())?;
+            // A current message that is gone is nobody's parent.
+            let current = row.text_opt("current_message_id")?.filter(|current| document.contains(current));
+            let owner = row.text_opt("user_id")?.map(UserId::new);
+            Ok(Self { id: ChatId::new(row.text("id")?), owner, document, current })
+        });
+        found.await?.ok_or(StoreError::NotFound("chat"))
+    }
+
+    /// Whether the current message says the same in the same role.
+    fn ends_with(&self, message: &NewMessage) -> Result<bool, StoreError> {
+        let Some(current) = &self.current else { return Ok(false) };
+        let mut fields = self.document.message(current)?;
+        let same_role = fields.get("role").and_then(Value::as_str) == Some(&message.role);
+        let content = fields.shift_remove("content").unwrap_or_default();
+        Ok(same_role && row::content(content).0 == message.content)
+    }
+
+    /// Puts a message into the document and makes it current.
+    fn add(
+        &mut self,
+        authority: &Authority,
+        now: i64,
+        message: NewMessage,
+    ) -> Result<StoredMessage, StoreError> {
+        let parent = match message.parent {
+            Some(parent) if !self.document.contains(parent.as_str()) => {
+                return Err(StoreError::Invalid("the message before is not in this chat".to_owned()));
+            }
+            Some(parent) => Some(parent),
+            None => self.current.take().map(MessageId::new),
+        };
+        let id = message.id.unwrap_or_else(|| MessageId::new(Uuid::now_v7().to_string()));
+        key(&self.id, &id)?;
+        if self.document.contains(id.as_str()) {
+            return Err(StoreError::Conflict(format!("message id `{id}`")));
+        }
+        let stored = row::versioned(StoredMessage {
+            id,
+            chat: self.id.clone(),
+            user: authority.user().or(self.owner.as_ref()).cloned(),
+            role: message.role,
+            parent,
+            content: message.content,
+            model: message.model,
+            done: message.done,
+            usage: None,
+            files: None,
+            sources: None,
+            embeds: None,
+            status_history: None,
+            error: None,
+            created_at: now,
+            updated_at: now,
+            version: String::new(),
+            extra: None,
+        });
+        let parent = stored.parent.as_ref().map(MessageId::as_str);
+        self.document.append(stored.id.as_str(), parent, &in_document(&stored))?;
+        self.current = Some(stored.id.as_str().to_owned());
+        Ok(stored)
+    }
+}
+
+fn key(chat: &ChatId, id: &MessageId) -> Result<String, StoreError> {
+    row_id(chat, id).ok_or_else(|| StoreError::Invalid("the message id is too long for its chat".to_owned()))
 }
 
 /// The message as upstream keeps it in the chat's document.
@@ -135,10 +177,22 @@ fn in_document(message: &StoredMessage) -> Map<String, Value> {
     fields
 }
 
-async fn insert(tx: &mut Tx, key: &str, message: &StoredMessage) -> Result<(), StoreError> {
-    let backend = tx.backend();
+async fn insert(tx: &mut Tx, messages: impl Iterator<Item = &StoredMessage>) -> Result<(), StoreError> {
+    let columns = row::COLUMNS.into_iter().chain(["meta"]);
+    let mut insert = Query::insert().into_table("chat_message").columns(columns).take();
+    for message in messages {
+        let values = values(tx.backend(), key(&message.chat, &message.id)?, message);
+        insert.values(values).map_err(|error| StoreError::Invalid(error.to_string()))?;
+    }
+    match tx.execute(&insert).await {
+        Err(StoreError::Conflict(_)) => Err(StoreError::Conflict("the message id".to_owned())),
+        other => other.map(|_| ()),
+    }
+}
+
+fn values(backend: Backend, key: String, message: &StoredMessage) -> [Expr; 18] {
     let absent = || json_value(backend, "null");
-    let values: [Expr; 18] = [
+    [
         key.into(),
         message.chat.as_str().into(),
         message.user.as_ref().map(|user| user.as_str().to_owned()).into(),
@@ -157,16 +211,5 @@ async fn insert(tx: &mut Tx, key: &str, message: &StoredMessage) -> Result<(), S
         message.created_at.into(),
         message.updated_at.into(),
         absent(),
-    ];
-    let columns = row::COLUMNS.into_iter().chain(["meta"]);
-    let insert = Query::insert()
-        .into_table("chat_message")
-        .columns(columns)
-        .values(values)
-        .map_err(|error| StoreError::Invalid(error.to_string()))?
-        .take();
-    match tx.execute(&insert).await {
-        Err(StoreError::Conflict(_)) => Err(StoreError::Conflict(format!("message id `{}`", message.id))),
-        other => other.map(|_| ()),
-    }
+    ]
 }

@@ -1,4 +1,6 @@
-//! Changing a message in both places: the chat's row is locked first, always, so that two writers of one chat take turns.
+//! Changing messages in both places: the chat's row is locked first, always, so that two writers of one chat take turns.
+
+use std::collections::{HashMap, HashSet};
 
 use innkeeper_model::authority::Authority;
 use innkeeper_model::chat_message::{MessageUpdate, StoredMessage};
@@ -27,34 +29,55 @@ pub(super) struct Values {
     pub(super) original_content: Option<String>,
 }
 
+/// What to change in one message.
+pub(super) struct Change<'a> {
+    pub(super) id: &'a MessageId,
+    /// Which version it must have still.
+    pub(super) version: Option<&'a str>,
+    pub(super) values: &'a MessageUpdate,
+}
+
+/// Changes messages, all or none; gives them back in the order of the changes.
 pub(super) async fn update(
     store: &Store,
     authority: &Authority,
     chat: &ChatId,
-    id: &MessageId,
-    change: &MessageUpdate,
-    version: Option<&str>,
-) -> Result<StoredMessage, StoreError> {
-    let values = checked(change)?;
-    write(store, authority, chat, id, move |message| match version {
-        Some(version) if version != message.version => Err(StoreError::Conflict("the message".to_owned())),
-        _ => Ok(values),
+    changes: &[Change<'_>],
+) -> Result<Vec<StoredMessage>, StoreError> {
+    if changes.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut named = HashSet::new();
+    if !changes.iter().all(|change| named.insert(change.id)) {
+        return Err(StoreError::Invalid("a message is named twice among the changes".to_owned()));
+    }
+    let values: Vec<Values> =
+        changes.iter().map(|change| checked(change.values)).collect::<Result<_, _>>()?;
+    let mut values = changes.iter().zip(values);
+    let ids: Vec<&MessageId> = changes.iter().map(|change| change.id).collect();
+    write(store, authority, chat, &ids, |message| match values.next() {
+        Some((change, _)) if change.version.is_some_and(|version| version != message.version) => {
+            Err(StoreError::Conflict("the message".to_owned()))
+        }
+        Some((_, values)) => Ok(values),
+        None => Err(StoreError::NotFound("message")),
     })
     .await
 }
 
-/// Reads a message under the lock of its chat, asks what to write, and writes it in both places.
+/// Reads messages under the lock of their chat, asks of each in turn what to write, and writes it in both places.
 pub(super) async fn write(
     store: &Store,
     authority: &Authority,
     chat: &ChatId,
-    id: &MessageId,
-    decide: impl FnOnce(&StoredMessage) -> Result<Values, StoreError> + Send,
-) -> Result<StoredMessage, StoreError> {
-    let key = row_id(chat, id).ok_or(StoreError::NotFound("message"))?;
+    ids: &[&MessageId],
+    decide: impl FnMut(&StoredMessage) -> Result<Values, StoreError> + Send,
+) -> Result<Vec<StoredMessage>, StoreError> {
+    let keys: Option<Vec<String>> = ids.iter().map(|id| row_id(chat, id)).collect();
+    let keys = keys.ok_or(StoreError::NotFound("message"))?;
     let rows = one(authority, Access::Write, chat, store).ok_or(StoreError::NotFound("message"))?;
     let mut tx = store.db().begin().await?;
-    let outcome = write_both(&mut tx, store.now(), rows, &key, decide).await;
+    let outcome = write_both(&mut tx, store.now(), rows, chat, &keys, decide).await;
     transaction::end(tx, outcome).await
 }
 
@@ -62,32 +85,51 @@ async fn write_both(
     tx: &mut Tx,
     now: i64,
     rows: Expr,
-    key: &str,
-    decide: impl FnOnce(&StoredMessage) -> Result<Values, StoreError> + Send,
-) -> Result<StoredMessage, StoreError> {
-    let mut chat =
+    chat: &ChatId,
+    keys: &[String],
+    mut decide: impl FnMut(&StoredMessage) -> Result<Values, StoreError> + Send,
+) -> Result<Vec<StoredMessage>, StoreError> {
+    let mut select =
         Query::select().columns([("chat", "id"), ("chat", "chat")]).from("chat").and_where(rows).take();
-    let document = tx.fetch_optional(chat.lock_exclusive(), |row| row.text_opt("chat")).await?;
+    let document = tx.fetch_optional(select.lock_exclusive(), |row| row.text_opt("chat")).await?;
     let document = document.ok_or(StoreError::NotFound("message"))?;
-    let mut message =
-        Query::select().columns(row::COLUMNS).from("chat_message").and_where(Expr::col("id").eq(key)).take();
-    let message = tx.fetch_optional(&mut message, row::read).await?.ok_or(StoreError::NotFound("message"))?;
-    let values = decide(&message)?;
     let mut document = ChatDocument::parse(document.as_deref())?;
-    // A message that has only a row is left so: the document would get one that hangs nowhere.
-    if document.contains(message.id.as_str()) {
-        let mut fields = document.message(message.id.as_str())?;
-        set_fields(&mut fields, &values);
-        document.set_message(message.id.as_str(), &fields)?;
+    let mut changed = Vec::with_capacity(keys.len());
+    let mut messages = read_all(tx, keys).await?;
+    for key in keys {
+        let message = messages.remove(key).ok_or(StoreError::NotFound("message"))?;
+        let values = decide(&message)?;
+        // A message that has only a row is left so: the document would get one that hangs nowhere.
+        if document.contains(message.id.as_str()) {
+            let mut fields = document.message(message.id.as_str())?;
+            set_fields(&mut fields, &values);
+            document.set_message(message.id.as_str(), &fields)?;
+        }
+        changed.push((key, message, values));
     }
     let update = Query::update()
         .table("chat")
         .value("chat", json(tx.backend(), document.into_text()?))
         .value("updated_at", now)
-        .and_where(Expr::col("id").eq(message.chat.as_str()))
+        .and_where(Expr::col("id").eq(chat.as_str()))
         .take();
     tx.execute(&update).await?;
-    write_row(tx, now, key, message, values).await
+    let mut written = Vec::with_capacity(changed.len());
+    for (key, message, values) in changed {
+        written.push(write_row(tx, now, key, message, values).await?);
+    }
+    Ok(written)
+}
+
+/// Messages by the keys of their rows.
+async fn read_all(tx: &mut Tx, keys: &[String]) -> Result<HashMap<String, StoredMessage>, StoreError> {
+    let mut select = Query::select()
+        .columns(row::COLUMNS)
+        .from("chat_message")
+        .and_where(Expr::col("id").is_in(keys.iter().map(String::as_str)))
+        .take();
+    let found = tx.fetch_all(&mut select, keys.len() as u64, |row| Ok((row.text("id")?, row::read(row)?)));
+    Ok(found.await?.into_iter().collect())
 }
 
 async fn write_row(

@@ -22,7 +22,7 @@ pub(super) async fn apply(
     if !events.iter().any(|event| is_persisted(&event.kind)) {
         return Ok(());
     }
-    write(store, authority, chat, id, |message| Ok(fold(message, events))).await.map(|_| ())
+    write(store, authority, chat, &[id], |message| Ok(fold(message, events))).await.map(drop)
 }
 
 /// What a message is after the events.

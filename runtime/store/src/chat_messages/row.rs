@@ -103,7 +103,7 @@ pub(super) fn usage_json(usage: &Usage) -> Value {
 }
 
 /// A message's text, and its content as a whole where that is more than text.
-fn content(content: Value) -> (String, Value) {
+pub(super) fn content(content: Value) -> (String, Value) {
     match content {
         Value::Null => (String::new(), Value::Null),
         Value::String(text) => (text, Value::Null),

@@ -28,7 +28,7 @@ const OWNED: [&str; 7] = [
 pub(super) async fn install(
     store: &Store,
     new: NewRevision,
-    decide: impl FnOnce(Option<&InstalledPlugin>) -> Option<Decision> + Send,
+    decide: impl FnOnce(Option<&InstalledPlugin>) -> Result<Option<Decision>, StoreError> + Send,
 ) -> Result<InstalledPlugin, StoreError> {
     if new.component.len() as u64 != new.size || blake3::hash(&new.component).to_hex().as_str() != new.digest
     {
@@ -46,7 +46,7 @@ async fn write(
     now: i64,
     new: &NewRevision,
     manifest: String,
-    decide: impl FnOnce(Option<&InstalledPlugin>) -> Option<Decision> + Send,
+    decide: impl FnOnce(Option<&InstalledPlugin>) -> Result<Option<Decision>, StoreError> + Send,
 ) -> Result<InstalledPlugin, StoreError> {
     let id = &new.manifest.id;
     let last = lock(tx, id).await?;
@@ -55,7 +55,7 @@ async fn write(
     if current.is_none() {
         clear(tx, id).await?;
     }
-    let decision = decide(before.as_ref());
+    let decision = decide(before.as_ref())?;
     let revision = match known(tx, id, &new.digest).await? {
         Some(revision) => revision,
         None => {

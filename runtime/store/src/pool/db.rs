@@ -1,11 +1,12 @@
 //! Single statements: written once with sea-query, run on whichever backend there is.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use sea_query::{Alias, Expr, ExprTrait, SelectStatement, SimpleExpr};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
 
 use super::lease::{Built, Lease, Statement};
 use super::{Backend, Pool, Row, RowBudget, Tx};
@@ -37,8 +38,21 @@ pub struct Db {
     refused: Arc<RwLock<Option<Refusal>>>,
     /// Told when a statement met a table or column that is not there.
     schema_missing: Arc<Notify>,
+    /// When a write last failed for want of space.
+    full: Arc<Mutex<Option<Instant>>>,
     share: Option<Arc<Semaphore>>,
-    budget: Option<Arc<RowBudget>>,
+    budget: Budget,
+}
+
+/// What bounds a read.
+#[derive(Clone, Debug)]
+enum Budget {
+    /// Nothing but the statement's own LIMIT.
+    Unbounded,
+    /// So many bytes for each statement.
+    Each(u64),
+    /// What is left for all statements together.
+    Shared(Arc<RowBudget>),
 }
 
 impl Db {
@@ -49,8 +63,9 @@ impl Db {
             statements: Arc::default(),
             refused: Arc::default(),
             schema_missing: Arc::default(),
+            full: Arc::default(),
             share: None,
-            budget: None,
+            budget: Budget::Unbounded,
         }
     }
 
@@ -61,7 +76,12 @@ impl Db {
 
     /// The same database, whose reads are taken from a budget.
     pub fn with_budget(&self, budget: Arc<RowBudget>) -> Self {
-        Self { budget: Some(budget), ..self.clone() }
+        Self { budget: Budget::Shared(budget), ..self.clone() }
+    }
+
+    /// The same database, each of whose reads gives at most so many bytes.
+    pub fn with_read_max(&self, bytes: u64) -> Self {
+        Self { budget: Budget::Each(bytes), ..self.clone() }
     }
 
     /// The pool.
@@ -93,10 +113,11 @@ impl Db {
         T: Send,
         F: FnMut(&Row<'_>) -> Result<T, StoreError> + Send,
     {
-        let built = bounded(self.backend(), select, cap, self.budget())?;
+        let budget = self.budget();
+        let built = bounded(self.backend(), select, cap, budget.as_deref())?;
         let mut lease = self.lease().await?;
         self.count();
-        self.noted(in_time(lease.rows(built, kept(cap), self.budget(), map)).await)
+        self.noted(in_time(lease.rows(built, kept(cap), budget.as_deref(), map)).await)
     }
 
     /// Reads the first row, if there is one.
@@ -147,10 +168,19 @@ impl Db {
         self.schema_missing.notified().await;
     }
 
-    /// Lets `schema_missing` know.
-    pub(super) fn noted<T>(&self, outcome: Result<T, StoreError>) -> Result<T, StoreError> {
-        if let Err(StoreError::SchemaMissing(_)) = &outcome {
-            self.schema_missing.notify_one();
+    /// When a write last failed for want of space.
+    pub(crate) fn last_full(&self) -> Option<Instant> {
+        *self.full.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lets `schema_missing` and `last_full` know.
+    pub(crate) fn noted<T>(&self, outcome: Result<T, StoreError>) -> Result<T, StoreError> {
+        match &outcome {
+            Err(StoreError::SchemaMissing(_)) => self.schema_missing.notify_one(),
+            Err(StoreError::Full) => {
+                *self.full.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+            }
+            _ => {}
         }
         outcome
     }
@@ -168,8 +198,13 @@ impl Db {
         }
     }
 
-    pub(super) fn budget(&self) -> Option<&RowBudget> {
-        self.budget.as_deref()
+    /// The budget of one statement.
+    pub(super) fn budget(&self) -> Option<Arc<RowBudget>> {
+        match &self.budget {
+            Budget::Unbounded => None,
+            Budget::Each(bytes) => Some(Arc::new(RowBudget::new(u64::MAX, *bytes))),
+            Budget::Shared(budget) => Some(Arc::clone(budget)),
+        }
     }
 
     pub(super) fn count(&self) {

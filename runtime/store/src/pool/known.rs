@@ -99,7 +99,8 @@ impl Db {
         T: Send,
         F: FnMut(&Row<'_>) -> Result<T, StoreError> + Send,
     {
-        let limit = limit_within(cap, self.budget())?;
+        let budget = self.budget();
+        let limit = limit_within(cap, budget.as_deref())?;
         let built = {
             let text = known.text(self.backend(), make);
             let values = text.slots.iter().map(|slot| match slot {
@@ -112,7 +113,7 @@ impl Db {
         };
         let mut lease = self.lease().await?;
         self.count();
-        self.noted(in_time(lease.rows(built, kept(cap), self.budget(), map)).await)
+        self.noted(in_time(lease.rows(built, kept(cap), budget.as_deref(), map)).await)
     }
 }
 

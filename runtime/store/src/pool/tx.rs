@@ -46,10 +46,11 @@ impl Tx {
         T: Send,
         F: FnMut(&Row<'_>) -> Result<T, StoreError> + Send,
     {
-        let built = bounded(self.backend(), select, cap, self.db.budget())?;
+        let budget = self.db.budget();
+        let built = bounded(self.backend(), select, cap, budget.as_deref())?;
         let Self { db, lease, failed } = self;
         db.count();
-        let rows = in_time(open(lease)?.rows(built, kept(cap), db.budget(), map)).await;
+        let rows = in_time(open(lease)?.rows(built, kept(cap), budget.as_deref(), map)).await;
         *failed |= rows.is_err();
         db.noted(rows)
     }
@@ -111,7 +112,7 @@ impl Tx {
         {
             lease.discard();
         }
-        ended
+        self.db.noted(ended)
     }
 }
 

@@ -10,6 +10,20 @@ claims! {
     a_key_is_kept_as_a_hash_only,
     pending_people_have_no_keys_that_work,
     wrong_keys_are_nobody,
+    a_person_has_a_bounded_number_of_keys,
+}
+
+async fn a_person_has_a_bounded_number_of_keys(world: &World) {
+    let keys = world.store.api_keys();
+    let mut made = Vec::new();
+    for _ in 0..innkeeper_store::KEYS_MAX {
+        made.push(keys.create(&world.alice, "one of many").await.unwrap().0.id);
+    }
+    let refused = keys.create(&world.alice, "one too many").await;
+    assert!(matches!(refused, Err(StoreError::Quota("api-keys"))), "{refused:?}");
+    keys.create(&world.bob, "another person's").await.unwrap();
+    assert!(keys.revoke(&made[0]).await.unwrap());
+    keys.create(&world.alice, "in its place").await.unwrap();
 }
 
 async fn a_key_stands_for_its_person_until_it_is_revoked(world: &World) {

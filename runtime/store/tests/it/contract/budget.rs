@@ -3,13 +3,17 @@
 use std::time::Duration;
 
 use innkeeper_model::chat::ChatFilter;
+use innkeeper_model::chat_message::MessageUpdate;
 use innkeeper_store::RowBudget;
+use sea_query::{Expr, ExprTrait, Query};
 
 use super::*;
 
 claims! {
     rows_beyond_the_budget_are_an_error_of_their_own,
     bytes_beyond_the_budget_are_an_error_of_their_own,
+    a_read_without_a_budget_is_bounded_too,
+    a_chat_does_not_grow_without_end,
     writes_are_not_charged_for_what_they_read_themselves,
     a_plugin_cannot_take_the_whole_pool,
 }
@@ -40,6 +44,47 @@ async fn bytes_beyond_the_budget_are_an_error_of_their_own(world: &World) {
     assert!(matches!(messages.list(&own(&world.alice), &chat, &first(0)).await, Err(StoreError::ByteLimit)));
     assert!(matches!(messages.branch(&own(&world.alice), &chat, None).await, Err(StoreError::ByteLimit)));
     assert_eq!(world.store.chat_messages().branch(&own(&world.alice), &chat, None).await.unwrap().len(), 5);
+}
+
+async fn a_read_without_a_budget_is_bounded_too(world: &World) {
+    let (me, messages) = (own(&world.alice), world.store.chat_messages());
+    let chat = world.chat(&world.alice, "c").await;
+    world.say(&world.alice, &chat, &"x".repeat(6 << 20)).await;
+    assert_eq!(messages.list(&me, &chat, &first(0)).await.unwrap().items.len(), 1);
+    // More than its document could hold, as another program may have stored it.
+    for number in 0..5 {
+        let columns = ["chat_id", "user_id", "role", "content", "done", "created_at", "updated_at"];
+        let values = Query::select()
+            .expr(Expr::val(format!("{chat}-more-{number}")))
+            .columns(columns)
+            .from("chat_message")
+            .and_where(Expr::col("chat_id").eq(chat.as_str()))
+            .limit(1)
+            .take();
+        let mut insert =
+            Query::insert().into_table("chat_message").columns(["id"].into_iter().chain(columns)).take();
+        world.run(&*insert.select_from(values).unwrap()).await;
+    }
+    assert!(matches!(messages.list(&me, &chat, &first(0)).await, Err(StoreError::ByteLimit)));
+    for _ in 0..2 {
+        let page = messages.list(&me, &chat, &first(2)).await.unwrap();
+        assert_eq!(page.items.len(), 2, "each read is on its own");
+    }
+}
+
+async fn a_chat_does_not_grow_without_end(world: &World) {
+    let (me, messages) = (own(&world.alice), world.store.chat_messages());
+    let chat = world.chat(&world.alice, "c").await;
+    let half = "x".repeat(innkeeper_store::CHAT_BYTES_MAX / 2);
+    let id = world.say(&world.alice, &chat, &half).await;
+    let too_large = |refused: Result<_, StoreError>| {
+        assert!(matches!(refused, Err(StoreError::Quota(innkeeper_store::CHAT_BYTES))), "{refused:?}");
+    };
+    too_large(messages.append(&me, &chat, message("user", &half)).await);
+    let twice = MessageUpdate { content: Some(half.repeat(2)), ..MessageUpdate::default() };
+    too_large(messages.set(&me, &chat, &id, &twice).await);
+    assert_eq!(messages.branch(&me, &chat, None).await.unwrap()[0].content.len(), half.len());
+    world.say(&world.alice, &chat, "a little more").await;
 }
 
 async fn writes_are_not_charged_for_what_they_read_themselves(world: &World) {

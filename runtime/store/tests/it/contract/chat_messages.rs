@@ -16,6 +16,8 @@ claims! {
     messages_are_listed_oldest_first_in_pages,
     an_update_changes_both_places_and_needs_the_version,
     events_are_folded_into_one_write,
+    a_turn_begins_with_question_and_answer_or_not_at_all,
+    messages_are_changed_together_or_not_at_all,
     appending_refuses_what_does_not_fit,
     a_legacy_chat_gets_branches,
     strangers_have_no_messages,
@@ -235,6 +237,79 @@ async fn events_are_folded_into_one_write(world: &World) {
     let (statements, _) = world.count(messages.apply_events(&own(&world.alice), &chat, &id, &passing)).await;
     assert_eq!(statements, 0);
     assert!(is_not_found(messages.apply_events(&own(&world.bob), &chat, &id, &more).await));
+}
+
+async fn a_turn_begins_with_question_and_answer_or_not_at_all(world: &World) {
+    let (messages, me) = (world.store.chat_messages(), own(&world.alice));
+    let chat = world.chat(&world.alice, "c").await;
+    let answer = |id: &str| NewMessage { id: Some(id.into()), done: false, ..message("assistant", "") };
+    let begin =
+        async |question: Option<NewMessage>, answer| messages.append_turn(&me, &chat, question, answer).await;
+    let said = async || -> Vec<(String, String)> {
+        let branch = messages.branch(&me, &chat, None).await.unwrap();
+        assert_eq!(
+            document(world, &chat).await["history"]["messages"].as_object().unwrap().len(),
+            branch.len()
+        );
+        branch.into_iter().map(|message| (message.role, message.content)).collect()
+    };
+    let first = begin(Some(message("user", "one\0 \u{1f600}")), answer("a1")).await.unwrap();
+    assert_eq!(messages.get(&me, &chat, &"a1".into()).await.unwrap().as_ref(), Some(&first));
+    let expected = [("user", "one \u{1f600}"), ("assistant", "")].map(|(r, c)| (r.to_owned(), c.to_owned()));
+    assert_eq!(said().await, expected);
+    // One that cannot have its answer is not appended either.
+    assert!(is_conflict(begin(Some(message("user", "two")), answer("a1")).await));
+    let foreign = NewMessage { parent: Some("elsewhere".into()), ..answer("a2") };
+    assert!(is_invalid(begin(Some(message("user", "two")), foreign).await));
+    assert_eq!(said().await, expected);
+    // A question that is there already, as after a failure, is not asked again.
+    world.say(&world.alice, &chat, "two").await;
+    let second = begin(Some(message("user", "two")), answer("a2")).await.unwrap();
+    assert_eq!(said().await.len(), 4);
+    let asked = messages.get(&me, &chat, second.parent.as_ref().unwrap()).await.unwrap().unwrap();
+    assert_eq!(asked.content, "two");
+    // The same text in another role is another message.
+    begin(Some(message("user", "")), answer("a3")).await.unwrap();
+    assert_eq!(said().await.len(), 6);
+    let third = begin(None, answer("a4")).await.unwrap();
+    assert_eq!(third.parent, Some("a3".into()));
+    assert!(is_not_found(
+        messages.append_turn(&own(&world.bob), &chat, None, message("assistant", "x")).await
+    ));
+}
+
+async fn messages_are_changed_together_or_not_at_all(world: &World) {
+    let (messages, me) = (world.store.chat_messages(), own(&world.alice));
+    let chat = world.chat(&world.alice, "c").await;
+    let mut stored = Vec::new();
+    for text in ["one", "two", "three"] {
+        let id = world.say(&world.alice, &chat, text).await;
+        stored.push(messages.get(&me, &chat, &id).await.unwrap().unwrap());
+    }
+    let change = |number: usize, text: &str| {
+        let values = MessageUpdate { content: Some(text.to_owned()), ..MessageUpdate::default() };
+        (stored[number].id.clone(), stored[number].version.clone(), values)
+    };
+    let texts = async || -> Vec<String> {
+        let kept = document(world, &chat).await["history"]["messages"].clone();
+        let branch = messages.branch(&me, &chat, None).await.unwrap();
+        let text = |message: innkeeper_model::chat_message::StoredMessage| {
+            assert_eq!(kept[message.id.as_str()]["content"], message.content.as_str());
+            message.content
+        };
+        branch.into_iter().map(text).collect()
+    };
+    let changed = messages.update_all(&me, &chat, &[change(2, "3"), change(0, "1")]).await.unwrap();
+    assert_eq!(changed.iter().map(|message| message.content.as_str()).collect::<Vec<_>>(), ["3", "1"]);
+    assert_eq!(texts().await, ["1", "two", "3"]);
+    // The second is not of that version any more, so the first stays as it is.
+    assert!(is_conflict(messages.update_all(&me, &chat, &[change(1, "2"), change(0, "late")]).await));
+    let missing = ("elsewhere".into(), String::new(), MessageUpdate::default());
+    assert!(is_not_found(messages.update_all(&me, &chat, &[change(1, "2"), missing]).await));
+    assert!(is_invalid(messages.update_all(&me, &chat, &[change(1, "2"), change(1, "2")]).await));
+    assert!(is_not_found(messages.update_all(&own(&world.bob), &chat, &[change(1, "2")]).await));
+    assert_eq!(texts().await, ["1", "two", "3"]);
+    assert!(messages.update_all(&me, &chat, &[]).await.unwrap().is_empty());
 }
 
 async fn appending_refuses_what_does_not_fit(world: &World) {

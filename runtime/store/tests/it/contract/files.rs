@@ -1,7 +1,7 @@
 //! Stored files.
 
 use bytes::Bytes;
-use futures::TryStreamExt;
+use futures::{StreamExt, TryStreamExt};
 use innkeeper_model::FileId;
 use sea_query::{Expr, ExprTrait, Query};
 
@@ -14,6 +14,8 @@ claims! {
     names_are_shown_and_never_paths,
     files_are_listed_newest_first,
     bytes_outside_of_the_storage_are_not_read,
+    files_that_nobody_reads_or_writes_on_are_not_open,
+    a_file_that_changes_under_its_reader_ends_with_an_error,
 }
 
 async fn bytes_come_back_as_they_were_stored(world: &World) {
@@ -137,4 +139,58 @@ async fn bytes_outside_of_the_storage_are_not_read(world: &World) {
     assert!(world.store.files().delete(&own(&world.alice), &id).await.unwrap());
     assert!(outside.exists(), "bytes that are not ours stay");
     assert!(world.store.files().open(&own(&world.alice), &FileId::from("none")).await.unwrap().is_none());
+}
+
+/// Descriptors of this process that lead into the storage.
+#[cfg(target_os = "linux")]
+fn open_files(world: &World) -> usize {
+    let uploads = world.files.path().join("uploads");
+    let links = std::fs::read_dir("/proc/self/fd").unwrap();
+    let open = links.filter_map(|link| std::fs::read_link(link.ok()?.path()).ok());
+    open.filter(|path| path.starts_with(&uploads)).count()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn open_files(_: &World) -> usize {
+    0
+}
+
+async fn files_that_nobody_reads_or_writes_on_are_not_open(world: &World) {
+    let (files, me) = (world.store.files(), own(&world.alice));
+    let bytes = vec![b'x'; 200_000];
+    let id = world.file(&world.alice, "a", &bytes).await;
+    let mut readings = Vec::new();
+    for _ in 0..50 {
+        let (_, mut reading) = files.open(&me, &id).await.unwrap().unwrap();
+        let first = reading.try_next().await.unwrap().unwrap();
+        assert!(first.len() < bytes.len());
+        readings.push((first, reading));
+    }
+    let begun = stream::iter([Ok(Bytes::from(bytes.clone()))]).chain(stream::pending());
+    let slow = files.create(&world.alice, &me, new_file("b"), begun, 1 << 20);
+    assert!(tokio::time::timeout(std::time::Duration::from_millis(50), slow).await.is_err());
+    let begun = stream::iter([Ok(Bytes::from(bytes.clone()))]).chain(stream::pending());
+    let mut slow = std::pin::pin!(files.create(&world.alice, &me, new_file("b"), begun, 1 << 20));
+    assert!(tokio::time::timeout(std::time::Duration::from_millis(50), slow.as_mut()).await.is_err());
+    assert_eq!(world.stored_files().len(), 2, "one is being written");
+    assert_eq!(open_files(world), 0);
+    for (first, reading) in readings {
+        let rest: Vec<Bytes> = reading.try_collect().await.unwrap();
+        assert_eq!([vec![first], rest].concat().concat(), bytes);
+    }
+}
+
+async fn a_file_that_changes_under_its_reader_ends_with_an_error(world: &World) {
+    let (files, me) = (world.store.files(), own(&world.alice));
+    let bytes = vec![b'x'; 200_000];
+    let id = world.file(&world.alice, "a", &bytes).await;
+    let path = world.files.path().join("uploads").join(&world.stored_files()[0]);
+    let (_, mut reading) = files.open(&me, &id).await.unwrap().unwrap();
+    assert!(reading.try_next().await.unwrap().is_some());
+    std::fs::write(&path, vec![b'y'; 300_000]).unwrap();
+    assert!(reading.try_next().await.is_err(), "half of one and half of another");
+    let (_, mut reading) = files.open(&me, &id).await.unwrap().unwrap();
+    assert!(reading.try_next().await.unwrap().is_some());
+    assert!(files.delete(&me, &id).await.unwrap());
+    assert!(reading.try_next().await.is_err());
 }

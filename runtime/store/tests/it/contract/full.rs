@@ -17,8 +17,10 @@ async fn a_full_database_is_a_state_and_no_damage() {
     let full = Store::new(pool, world.clock.clone(), storage);
 
     let (me, large) = (own(&world.alice), "x".repeat(100_000));
+    assert!(full.last_full().is_none());
     let append = full.chat_messages().append(&me, &chat, message("user", &large)).await;
     assert!(matches!(append, Err(StoreError::Full)), "{append:?}");
+    assert!(full.last_full().is_some() && full.for_plugin(&plugin("any")).last_full().is_some());
     let data = stream::iter([Ok(bytes::Bytes::from(large.clone()))]);
     let mut last = full.files().create(&world.alice, &me, new_file("f"), data, 1 << 20).await.map(drop);
     for number in 0..10_000 {

@@ -27,7 +27,7 @@ async fn revisions_are_numbered_and_never_twice(world: &World) {
     let two = install(world, "echo", b"two").await;
     assert_eq!(two.revision, 2);
     assert_eq!(plugins.get(&two.id).await.unwrap(), Some(two.clone()));
-    assert_eq!(plugins.revisions(&two.id).await.unwrap(), [1, 2]);
+    assert_eq!(revisions(world, &two.id).await, [1, 2]);
     assert!(plugins.remove(&two.id).await.unwrap());
     assert!(!plugins.remove(&two.id).await.unwrap());
     assert_eq!(install(world, "echo", b"one").await.revision, 3);
@@ -45,7 +45,18 @@ async fn the_same_component_is_the_same_revision(world: &World) {
     install(world, "echo", b"two").await;
     let back = install(world, "echo", b"one").await;
     assert_eq!((back.revision, back.digest), (1, one.digest));
-    assert_eq!(plugins.revisions(&one.id).await.unwrap(), [1, 2]);
+    assert_eq!(revisions(world, &one.id).await, [1, 2]);
+}
+
+/// Which of the first ten revisions are stored.
+async fn revisions(world: &World, id: &PluginId) -> Vec<i64> {
+    let mut found = Vec::new();
+    for revision in 1..=10 {
+        if world.store.plugins().component(id, revision).await.unwrap().is_some() {
+            found.push(revision);
+        }
+    }
+    found
 }
 
 async fn a_removed_plugin_starts_from_nothing(world: &World) {
@@ -150,7 +161,7 @@ async fn a_decision_is_kept_in_the_same_transaction(world: &World) {
     let new = plugins
         .install_with(revision("echo", b"one"), |before| {
             assert_eq!(before, None);
-            Some(decision(&[Permission::Kv, Permission::ChatsRead]))
+            Ok(Some(decision(&[Permission::Kv, Permission::ChatsRead])))
         })
         .await
         .unwrap();
@@ -158,13 +169,17 @@ async fn a_decision_is_kept_in_the_same_transaction(world: &World) {
     let next = plugins
         .install_with(revision("echo", b"two"), |before| {
             assert_eq!(before, Some(&new));
-            Some(decision(&[Permission::Kv]))
+            Ok(Some(decision(&[Permission::Kv])))
         })
         .await
         .unwrap();
     assert_eq!((next.revision, next.grants.0.len()), (2, 1));
-    let same = plugins.install_with(revision("echo", b"two"), |_| Some(Decision::default())).await.unwrap();
+    let same =
+        plugins.install_with(revision("echo", b"two"), |_| Ok(Some(Decision::default()))).await.unwrap();
     assert_eq!((same.revision, same.grants.0.len(), same.settings.enabled), (2, 0, false));
+    let refuse = |_: Option<&_>| Err(StoreError::Conflict("the test".to_owned()));
+    assert!(is_conflict(plugins.install_with(revision("echo", b"three"), refuse).await));
+    assert!(plugins.component(&same.id, 3).await.unwrap().is_none(), "nothing is installed");
     assert_eq!(plugins.get(&same.id).await.unwrap(), Some(same));
 }
 

@@ -47,13 +47,17 @@ async fn methods_of_the_shared_tables_send_a_constant_number_of_statements(world
         for _ in 0..10 * round {
             sends!(world, 3, messages.append(&me, &chat.id, message("user", "x")));
         }
+        let question = Some(message("user", "y"));
+        let two = sends!(world, 3, messages.append_turn(&me, &chat.id, question, message("assistant", "")));
         sends!(world, 1, messages.get(&me, &chat.id, &one.id));
         sends!(world, 1, messages.list(&me, &chat.id, &first(0)));
         sends!(world, 1, messages.branch(&me, &chat.id, None));
         let change =
             MessageUpdate { content: Some("y".into()), files: Some("[]".into()), ..MessageUpdate::default() };
         let changed = sends!(world, 4, messages.set(&me, &chat.id, &one.id, &change));
-        sends!(world, 4, messages.update(&me, &chat.id, &one.id, &change, &changed.version));
+        let changed = sends!(world, 4, messages.update(&me, &chat.id, &one.id, &change, &changed.version));
+        let changes = [(one.id, changed.version, change.clone()), (two.id, two.version, change)];
+        sends!(world, 5, messages.update_all(&me, &chat.id, &changes));
         let files = store.files();
         let data = stream::iter([Ok(bytes::Bytes::from_static(b"x"))]);
         let file = sends!(world, 1, files.create(alice, &me, new_file("f"), data, 10));

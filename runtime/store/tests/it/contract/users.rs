@@ -13,6 +13,7 @@ claims! {
     an_address_has_one_person,
     many_people_come_in_the_order_asked,
     roles_change_with_the_generation,
+    roles_of_many_people_are_one_statement,
     a_deleted_person_takes_everything_along,
 }
 
@@ -35,6 +36,17 @@ async fn a_person_sees_themselves_and_an_admin_everybody(world: &World) {
     }
     assert_eq!(users.find(&world.pending).await.unwrap().unwrap().role, "pending");
     assert_eq!(users.count().await.unwrap(), 4);
+}
+
+async fn roles_of_many_people_are_one_statement(world: &World) {
+    let users = world.store.users();
+    let mut asked: Vec<UserId> = (0..500).map(|number| UserId::new(format!("nobody-{number}"))).collect();
+    asked.extend([world.alice.clone(), world.pending.clone(), UserId::new("a\0b")]);
+    let (statements, roles) = world.count(users.roles(&asked)).await;
+    let expected = [(world.alice.clone(), Role::User), (world.pending.clone(), Role::Pending)];
+    assert_eq!((statements, roles.unwrap()), (1, expected.into_iter().collect()));
+    let (statements, roles) = world.count(users.roles(&[])).await;
+    assert_eq!((statements, roles.unwrap().len()), (0, 0));
 }
 
 async fn pages_of_people_are_complete_and_in_order(world: &World) {

@@ -43,7 +43,7 @@ struct Probe;
 /// Settings of the operator.
 #[valves]
 struct Settings {
-    /// What the job does: an order as JSON.
+    /// What the job does, or listing models: an order as JSON.
     job: String,
     /// A number, to see settings arrive.
     #[valve(default = 7)]
@@ -82,6 +82,11 @@ impl Probe {
         Json(order.obey(&invocation).await)
     }
 
+    /// Returns a document for the person's page.
+    fn html(&self, html: String) -> Html {
+        Html { html, summary: None }
+    }
+
     /// Returns the invocation.
     #[tool(read_only)]
     fn invocation(&self, invocation: Invocation) -> Json<Invocation> {
@@ -92,12 +97,18 @@ impl Probe {
 #[pipe]
 impl Pipe for Probe {
     async fn models(&self, invocation: Invocation) -> Result<ModelList, PluginError> {
+        let settings: Settings = config::valves()?;
+        let mut cache_seconds = 0;
+        if let Some(order) = Order::parse(&settings.job).filter(|order| order.place == Place::Models) {
+            order.obey(&invocation).await;
+            cache_seconds = order.args["cache_seconds"].as_u64().unwrap_or_default() as u32;
+        }
         let about = innkeeper_sdk::serde_json::to_string(&invocation)?;
         let model = |id: &str| Model {
             extra: Some(json!({ "invocation": about }).to_string()),
             ..Model::new(id, id)
         };
-        Ok(ModelList { models: vec![model("one"), model("two")], cache_seconds: 0 })
+        Ok(ModelList { models: vec![model("one"), model("two")], cache_seconds })
     }
 
     async fn run(&self, invocation: Invocation, request: ChatRequest) -> Result<Reply, PluginError> {
@@ -107,6 +118,10 @@ impl Pipe for Probe {
         match order.place {
             Place::Run => Ok(Reply::Text(order.obey(&invocation).await.to_string())),
             Place::Background => Ok(Reply::Text(order.in_background(invocation).to_string())),
+            Place::Feed if order.import == "chunks" => Ok(chunks(async move |sender| {
+                let pieces: Vec<Chunk> = innkeeper_sdk::serde_json::from_value(order.args["chunks"].clone())?;
+                Ok(sender.send_all(pieces).await?)
+            })),
             Place::Feed => Ok(chunks(async move |sender| {
                 sender.text("before ").await?;
                 sender.text(order.obey(&invocation).await.to_string()).await?;
@@ -181,7 +196,16 @@ impl Probe {
             ))));
         }
         let answer = order.obey(&invocation).await;
-        Ok(Some(ActionResult::show(ToolContent::Json(answer.to_string()))))
+        let mut result = ActionResult::show(ToolContent::Json(answer.to_string()));
+        if let Some(html) = order.args["html"].as_str() {
+            let html = Html { html: html.to_owned(), summary: None };
+            result.content = innkeeper_sdk::ToolOutput::output(html)?.content;
+        }
+        if let Some(text) = order.args["change"].as_str() {
+            let change = |message: &StoredMessage| ActionResult::change(&message.id, text).messages;
+            result.messages = messages.iter().flat_map(change).collect();
+        }
+        Ok(Some(result))
     }
 }
 
@@ -198,10 +222,14 @@ impl Probe {
     }
 }
 
-/// Makes the call if it is for this hook, and leaves what came of it as a system prompt at the end.
+/// Makes the call if it is for this hook, and leaves what came of it as a system prompt at the end; or sends the request to another model.
 async fn answer_in_request(place: Place, invocation: &Invocation, request: &mut ChatRequest) {
     let order = Order::parse(&request.last_user_text().unwrap_or_default());
     if let Some(order) = order.filter(|order| order.place == place) {
+        if let Some(model) = order.args["model"].as_str().filter(|_| order.import == "request.model") {
+            request.model = model.to_owned();
+            return;
+        }
         request.messages.push(Message::system(order.obey(invocation).await.to_string()));
     }
 }

@@ -18,7 +18,9 @@ pub(crate) enum Place {
     Background,
     /// While the pipe works out its reply.
     Run,
-    /// While the pipe feeds its stream.
+    /// While the pipe lists its models; the valve `job` holds the order.
+    Models,
+    /// While the pipe feeds its stream; the import `chunks` sends the pieces in `args.chunks`.
     Feed,
     /// The filter's hooks.
     Inlet,

@@ -138,6 +138,22 @@ async fn dropped_writes_of_messages_are_whole(world: &World) {
         ]
     };
     whole(world, "append", nothing, append, appended).await;
+    let begin = async |n: usize| {
+        let question =
+            Some(NewMessage { id: Some(format!("q{n}").into()), ..message("user", &format!("{n}")) });
+        let answer = NewMessage { id: Some(format!("a{n}").into()), ..message("assistant", "") };
+        messages.append_turn(&me, &chat, question, answer).await
+    };
+    let begun = async |n: usize| {
+        let history = document(world, &chat).await["history"].clone();
+        let mut parts = Vec::new();
+        for name in [format!("q{n}"), format!("a{n}")] {
+            parts.push(messages.get(&me, &chat, &name.as_str().into()).await.unwrap().is_some());
+            parts.push(history["messages"].get(&name).is_some());
+        }
+        parts
+    };
+    whole(world, "append_turn", nothing, begin, begun).await;
 
     let target = world.say(&world.alice, &chat, "x").await;
     let both = async |expected: &str| {
@@ -149,6 +165,23 @@ async fn dropped_writes_of_messages_are_whole(world: &World) {
     let text = |n: usize| MessageUpdate { content: Some(format!("text {n}")), ..MessageUpdate::default() };
     let set = async |n: usize| messages.set(&me, &chat, &target, &text(n)).await;
     whole(world, "update", nothing, set, async |n| both(&format!("text {n}")).await).await;
+    let other = world.say(&world.alice, &chat, "y").await;
+    let change_both = async |n: usize| {
+        let mut changes = Vec::new();
+        for id in [&target, &other] {
+            let version = messages.get(&me, &chat, id).await?.unwrap().version;
+            let values = MessageUpdate { content: Some(format!("together {n}")), ..MessageUpdate::default() };
+            changes.push((id.clone(), version, values));
+        }
+        messages.update_all(&me, &chat, &changes).await
+    };
+    let changed = async |n: usize| {
+        let mut parts = both(&format!("together {n}")).await;
+        let row = messages.get(&me, &chat, &other).await.unwrap().unwrap();
+        parts.push(row.content == format!("together {n}"));
+        parts
+    };
+    whole(world, "update_all", nothing, change_both, changed).await;
     let event = |n: usize| [WireEvent::new("replace", json!({"content": format!("event {n}")}))];
     let apply = async |n: usize| messages.apply_events(&me, &chat, &target, &event(n)).await;
     whole(world, "apply_events", nothing, apply, async |n| both(&format!("event {n}")).await).await;

@@ -1,0 +1,16 @@
+use innkeeper_sdk::prelude::*;
+
+/// A plugin.
+#[derive(Plugin)]
+#[plugin(id = "sample")]
+struct Sample;
+
+#[tools]
+impl self::Sample {
+    /// Greets.
+    async fn greet(&self) -> String {
+        String::new()
+    }
+}
+
+fn main() {}

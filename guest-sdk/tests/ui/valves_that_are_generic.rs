@@ -1,0 +1,14 @@
+use innkeeper_sdk::prelude::*;
+
+/// A plugin.
+#[derive(Plugin)]
+#[plugin(id = "sample")]
+struct Sample;
+
+/// Settings.
+#[valves]
+struct Settings<T> {
+    value: T,
+}
+
+fn main() {}

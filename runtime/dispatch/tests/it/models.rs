@@ -1,0 +1,65 @@
+//! Lists of models: of pipes that are slow, that fail, and that tell each person something else.
+
+use std::time::{Duration, Instant};
+
+use innkeeper_dispatch::ModelEntry;
+use innkeeper_model::principal::Role;
+use innkeeper_model::{Principal, UserId};
+use serde_json::{Value, json};
+
+use crate::world::{Installed, World, id, order, plugin, world};
+
+/// `probe`, which does this whenever it is asked for its models.
+fn lists(name: &'static str, import: &str, args: Value) -> Installed {
+    plugin("probe").named(name).valves(json!({ "job": order("models", import, args) }))
+}
+
+async fn models(world: &World, user: &UserId) -> Vec<ModelEntry> {
+    world.dispatch.models(&Principal::person(user.clone(), Role::User)).await
+}
+
+async fn asked(world: &World, plugin: &str) -> usize {
+    world.assert_idle().await;
+    world.dispatch.receipts().flush().await;
+    let filter = innkeeper_store::ReceiptFilter { plugin: Some(id(plugin)), ..Default::default() };
+    let page = innkeeper_model::page::PageRequest { cursor: None, limit: 100 };
+    world.store.invocations().list(&filter, &page).await.unwrap().items.len()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn slow_pipes_are_left_out_and_left_alone_for_a_while() {
+    let sleeps = |name| lists(name, "wasi.sleep", json!({ "milliseconds": 20_000 }));
+    let world = world()
+        .plugin(sleeps("slow"))
+        .plugin(sleeps("slower"))
+        .plugin(sleeps("slowest"))
+        .plugin(plugin("echo"))
+        .build()
+        .await;
+    let begun = Instant::now();
+    let ids = |models: Vec<ModelEntry>| models.into_iter().map(|model| model.id).collect::<Vec<_>>();
+    assert_eq!(ids(models(&world, &world.ada).await), ["echo"]);
+    assert!(begun.elapsed() < Duration::from_secs(9), "asked one after another: {:?}", begun.elapsed());
+    let again = Instant::now();
+    assert_eq!(ids(models(&world, &world.ada).await), ["echo"]);
+    assert!(again.elapsed() < Duration::from_secs(2), "{:?}", again.elapsed());
+    assert_eq!(asked(&world, "slow").await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn lists_are_kept_for_each_person_apart_and_as_long_as_the_plugin_stays() {
+    let world = world().plugin(lists("tells", "invocation", json!({ "cache_seconds": 600 }))).build().await;
+    for _ in 0..2 {
+        for user in [&world.ada, &world.bob] {
+            let list = models(&world, user).await;
+            let told = list[0].extra.as_deref().unwrap();
+            assert!(told.contains(user.as_str()), "{told}");
+        }
+    }
+    assert_eq!(asked(&world, "tells").await, 2);
+    world.registry.disable(&id("tells")).await.unwrap();
+    assert!(models(&world, &world.ada).await.is_empty());
+    world.registry.enable(&id("tells")).await.unwrap();
+    assert_eq!(models(&world, &world.ada).await.len(), 2);
+    assert_eq!(asked(&world, "tells").await, 3);
+}

@@ -1,0 +1,175 @@
+//! `redaction`: what models get, what streams, and what is stored of an answer.
+
+use innkeeper_dispatch::ChatTurn;
+use innkeeper_model::authority::Authority;
+use innkeeper_model::chunk::Chunk;
+use innkeeper_model::manifest::FilterHooks;
+use innkeeper_model::{ChatId, Permission};
+use serde_json::{Value, json};
+
+use super::{both, chat_of, either_way, sqlite, user};
+use crate::upstream::{Upstream, delta};
+use crate::world::{Builder, Installed, Said, World, plugin};
+
+fn redaction() -> Installed {
+    plugin("redaction").grant(&[Permission::Kv]).valves(json!({ "words": ["Project Heron"] })).global()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_split_over_pieces_is_taken_out() {
+    let upstream = Upstream::start().await;
+    upstream.say(
+        ["Write to ann", "@exam", "ple.or", "g about proj", "ect he", "ron, card 4111 1111", " 1111 1111."]
+            .map(delta)
+            .to_vec(),
+    );
+    let said = both(redaction, &upstream, &[user("gpt-fake", true, "who is bob@example.org?")]).await;
+    for said in said.into_iter().flatten() {
+        assert_eq!(said.text(), "Write to [e-mail] about [redacted], card [card number].");
+    }
+    for body in upstream.asked() {
+        assert_eq!(body["messages"][0]["content"], "who is [e-mail]?");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn all_text_that_frames_carry_is_seen() {
+    let upstream = Upstream::start().await;
+    let address = "ann@example.org";
+    upstream.say(vec![
+        json!({ "choices": [{"index": 0, "delta": {"content": format!("a {address} ")}, "logprobs": {"content": [{"token": address}]}}], "x": address }).to_string(),
+        json!({ "choices": [{"index": 0, "delta": {"reasoning_content": format!("r {address} ")}}] }).to_string(),
+        json!({ "choices": [{"index": 1, "delta": {"content": format!("second {address} ")}}] }).to_string(),
+        json!({ "sources": [{"name": address}] }).to_string(),
+        json!({ "event": {"type": "status", "data": {"description": address}}, "choices": [{"delta": {"content": format!("b {address} ")}}] }).to_string(),
+        json!({ "event": {"type": "message", "data": {"content": address}} }).to_string(),
+    ]);
+    let bodies = [user("gpt-fake", true, "hi"), user("echo", false, "to ann@example.org")];
+    let said = both(redaction, &upstream, &bodies).await;
+    for said in said.into_iter().flatten() {
+        assert_eq!(said.end.error, None);
+        let shown = format!("{:?}", said.chunks);
+        assert!(!shown.contains("ann@") && shown.contains("[e-mail]"), "{shown}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_operator_turns_each_kind_off() {
+    const ASKED: &str = "ann@example.org, 4111 1111 1111 1111, project heron";
+    for (valves, expected) in [
+        (json!({ "emails": false }), "ann@example.org, [card number], project heron"),
+        (json!({ "cards": false }), "[e-mail], 4111 1111 1111 1111, project heron"),
+        (
+            json!({ "emails": false, "cards": false, "words": ["heron"] }),
+            "ann@example.org, 4111 1111 1111 1111, project [redacted]",
+        ),
+        (json!({ "emails": false, "cards": false }), ASKED),
+    ] {
+        let upstream = Upstream::start().await;
+        // Split where each match could be cut.
+        upstream.say(["ann@exam", "ple.org, 4111 1111 ", "1111 1111, project her", "on"].map(delta).to_vec());
+        let build = |builder: Builder| {
+            let filter = plugin("redaction").grant(&[Permission::Kv]).valves(valves.clone()).global();
+            builder.provider(upstream.config()).plugin(filter)
+        };
+        for world in either_way(build).await {
+            let said = world.chat(world.turn("gpt-fake", ASKED)).await;
+            assert_eq!(said.text(), expected, "{valves}");
+            world.assert_idle().await;
+        }
+        for body in upstream.asked() {
+            assert_eq!(body["messages"][0]["content"], expected, "{valves}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_failed_answer_passes_with_what_was_held_back_before_it() {
+    let upstream = Upstream::start().await;
+    let failed = json!({ "error": {"message": "ask ann@example.org why"} }).to_string();
+    upstream.say(vec![delta("write to bob@exam"), delta("ple.org"), failed]);
+    for said in both(redaction, &upstream, &[user("gpt-fake", true, "hi")]).await.into_iter().flatten() {
+        assert_eq!(said.partial(), "write to [e-mail]");
+        let failed = said.chunks.iter().position(|chunk| matches!(chunk, Chunk::Failed(_)));
+        let failed = failed.unwrap_or_else(|| panic!("{:?}", said.chunks));
+        assert_eq!(said.chunks[failed], Chunk::Failed("ask [e-mail] why".to_owned()));
+        let text = |chunk: &Chunk| matches!(chunk, Chunk::Text(_) | Chunk::Delta(_));
+        assert!(!said.chunks[failed..].iter().any(text), "{:?}", said.chunks);
+    }
+}
+
+/// A stored turn, in which a model that was asked `who is bob@example.org?` names an address itself.
+async fn stored_turn(world: &World, upstream: &Upstream) -> (ChatId, Said) {
+    upstream.say(["Write to ann@exam", "ple.org"].map(delta).to_vec());
+    let chat = chat_of(world, &world.ada, "Stored").await;
+    let turn = world.turn("gpt-fake", "who is bob@example.org?");
+    let said = world.chat(ChatTurn { chat: Some(chat.clone()), store_turn: true, ..turn }).await;
+    (chat, said)
+}
+
+/// Role, text and the text before an outlet filter changed it, of each message of a chat: in its row, and in the chat's document.
+async fn rows(world: &World, chat: &ChatId) -> Vec<(String, String, Option<String>)> {
+    let document: String = sqlx::query_scalar("SELECT chat FROM chat WHERE id = ?")
+        .bind(chat.as_str())
+        .fetch_one(sqlite(world))
+        .await
+        .unwrap();
+    let document: Value = serde_json::from_str(&document).unwrap();
+    let authority = Authority::Own(world.ada.clone());
+    let kept = world.store.chat_messages().branch(&authority, chat, None).await.unwrap();
+    let mut rows = Vec::new();
+    for message in kept {
+        let in_document = &document["history"]["messages"][message.id.as_str()];
+        assert_eq!(in_document["content"], message.content, "{document}");
+        let original = in_document["originalContent"].as_str().map(str::to_owned);
+        rows.push((message.role, message.content, original));
+    }
+    rows
+}
+
+fn row(role: &str, text: &str, original: Option<&str>) -> (String, String, Option<String>) {
+    (role.to_owned(), text.to_owned(), original.map(str::to_owned))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rows_hold_what_the_person_typed_and_the_answer_without_matches() {
+    let upstream = Upstream::start().await;
+    for world in either_way(|builder| builder.provider(upstream.config()).plugin(redaction())).await {
+        let (chat, said) = stored_turn(&world, &upstream).await;
+        assert_eq!(said.text(), "Write to [e-mail]");
+        assert_eq!(upstream.asked().last().unwrap()["messages"][0]["content"], "who is [e-mail]?");
+        // The hook on pieces has left nothing for `outlet` to change.
+        assert!(said.events().is_empty(), "{said:?}");
+        let expected =
+            [row("user", "who is bob@example.org?", None), row("assistant", "Write to [e-mail]", None)];
+        assert_eq!(rows(&world, &chat).await, expected);
+        world.assert_idle().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn its_outlet_alone_takes_matches_out_of_the_stored_answer() {
+    let upstream = Upstream::start().await;
+    let build = |builder: Builder| {
+        let alone = redaction()
+            .filter(|filter| filter.hooks = FilterHooks { outlet: true, ..FilterHooks::default() });
+        builder.provider(upstream.config()).plugin(alone)
+    };
+    for world in either_way(build).await {
+        let (chat, said) = stored_turn(&world, &upstream).await;
+        assert_eq!(said.text(), "Write to ann@example.org");
+        assert_eq!(upstream.asked().last().unwrap()["messages"][0]["content"], "who is bob@example.org?");
+        let expected = [
+            row("user", "who is bob@example.org?", None),
+            row("assistant", "Write to [e-mail]", Some("Write to ann@example.org")),
+        ];
+        assert_eq!(rows(&world, &chat).await, expected);
+        // Clients that show stored text are told of every message that changed.
+        let [event] = said.events()[..] else { panic!("{said:?}") };
+        assert_eq!(event.kind, "chat:outlet");
+        let changed = event.data["messages"].as_array().unwrap();
+        let changed: Vec<_> = changed.iter().map(|message| message["content"].as_str().unwrap()).collect();
+        assert_eq!(changed, ["who is [e-mail]?", "Write to [e-mail]"]);
+        world.assert_idle().await;
+    }
+}
