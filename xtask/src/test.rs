@@ -34,8 +34,10 @@ pub(crate) fn run(arguments: &Arguments, progress: &Progress) -> Result<()> {
     if !arguments.no_guests {
         guests::run(&guests::Arguments::default(), progress)?;
     }
-    // Building before the servers start keeps a compile error from costing their start.
-    workspace::run(runner().args(["--no-run"]).args(&arguments.runner))?;
+    if arguments.runner.is_empty() {
+        // Building before the servers start keeps a compile error from costing their start. Not all options of a run fit a build.
+        workspace::run(runner().arg("--no-run"))?;
+    }
     let databases = Databases::start(arguments.require_databases, progress)?;
     let skips = Skips::new()?;
 

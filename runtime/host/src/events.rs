@@ -18,7 +18,7 @@ async fn emit(call: CallHandle, event: wit::Event) -> Result<(), Fault> {
     let call = call.begin_unchecked(Interface::Events, bytes)?;
     call.check_event_bytes(bytes)?;
     let event = to_wire(event)?;
-    admit(&call, &event, Direction::Emit)?;
+    admit(&call, &event, Direction::Emit, bytes)?;
     // A client that reads slowly is waited for like any other.
     let _waiting = call.clock().wait();
     call.turn().events.emit(event).await?;
@@ -30,7 +30,7 @@ async fn ask(call: CallHandle, question: wit::Question) -> Result<wit::Answer, F
     let call = call.begin_unchecked(Interface::Events, bytes)?;
     call.check_event_bytes(bytes)?;
     let event = question_to_wire(question)?;
-    admit(&call, &event, Direction::Call)?;
+    admit(&call, &event, Direction::Call, bytes)?;
     call.user()?;
     let kind = event.kind.clone();
     let answer = {
@@ -43,24 +43,21 @@ async fn ask(call: CallHandle, question: wit::Question) -> Result<wit::Answer, F
 }
 
 /// The one place where an event of a plugin is let through: grant, size and number.
-fn admit(call: &HostCall, event: &WireEvent, direction: Direction) -> Result<(), Fault> {
+fn admit(call: &HostCall, event: &WireEvent, direction: Direction, bytes: u64) -> Result<(), Fault> {
     check(event, direction, &call.effective_grants())
         .map_err(|permission| denied_event(call.plugin(), permission, &event.kind))?;
     call.admitted(match direction {
         Direction::Emit => Permission::EventsEmit,
         Direction::Call => Permission::EventsCall,
     })?;
-    Ok(call.count_event(wire_bytes(event))?)
-}
-
-fn wire_bytes(event: &WireEvent) -> u64 {
-    event.kind.len() as u64 + event.data.to_string().len() as u64
+    Ok(call.count_event(bytes)?)
 }
 
 /// Lets an event through that came inside an answer: the same checks as for `emit`.
 pub fn admit_streamed(call: &CallHandle, event: &WireEvent) -> Result<(), Fault> {
-    let call = call.begin_unchecked(Interface::Events, wire_bytes(event))?;
-    admit(&call, event, Direction::Emit)
+    let bytes = event.kind.len() as u64 + event.data.to_string().len() as u64;
+    let call = call.begin_unchecked(Interface::Events, bytes)?;
+    admit(&call, event, Direction::Emit, bytes)
 }
 
 impl HostWithStore<State> for Host {

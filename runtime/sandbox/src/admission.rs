@@ -24,8 +24,8 @@ pub(crate) struct Admission {
     most: u32,
     reserve: Arc<Semaphore>,
     waiting: AtomicU64,
-    per_plugin: Counts<PluginId>,
-    per_user: Counts<UserId>,
+    per_plugin: Arc<Counts<PluginId>>,
+    per_user: Arc<Counts<UserId>>,
 }
 
 /// The right to have one instance. Clones are the same right, for one instance after another; dropping the last gives the slot back.
@@ -36,12 +36,12 @@ pub struct Permit {
 
 struct Held {
     _slot: OwnedSemaphorePermit,
-    _plugin: Counted,
-    _user: Option<Counted>,
+    _plugin: Counted<PluginId>,
+    _user: Option<Counted<UserId>>,
 }
 
 impl Permit {
-    fn new(slot: OwnedSemaphorePermit, plugin: Counted, user: Option<Counted>) -> Self {
+    fn new(slot: OwnedSemaphorePermit, plugin: Counted<PluginId>, user: Option<Counted<UserId>>) -> Self {
         Self { _held: Arc::new(Held { _slot: slot, _plugin: plugin, _user: user }) }
     }
 }
@@ -55,8 +55,8 @@ impl Admission {
             most,
             reserve: Arc::new(Semaphore::new(reserve as usize)),
             waiting: AtomicU64::new(0),
-            per_plugin: Counts::default(),
-            per_user: Counts::default(),
+            per_plugin: Arc::default(),
+            per_user: Arc::default(),
         }
     }
 
@@ -120,11 +120,13 @@ impl Admission {
         plugin: &PluginId,
         user: Option<&UserId>,
         limits: &Limits,
-    ) -> Result<(Counted, Option<Counted>), CallError> {
+    ) -> Result<(Counted<PluginId>, Option<Counted<UserId>>), CallError> {
         let full = |limit| CallError::Unavailable { limit, retry_after: 1_000 };
-        let plugin = self.per_plugin.take(plugin, limits.calls_per_plugin).ok_or(full("calls-per-plugin"))?;
-        let user =
-            user.map(|user| self.per_user.take(user, limits.calls_per_user).ok_or(full("calls-per-user")));
+        let plugin = Counts::take(&self.per_plugin, plugin, limits.calls_per_plugin)
+            .ok_or(full("calls-per-plugin"))?;
+        let user = user.map(|user| {
+            Counts::take(&self.per_user, user, limits.calls_per_user).ok_or(full("calls-per-user"))
+        });
         Ok((plugin, user.transpose()?))
     }
 }
@@ -147,76 +149,40 @@ impl Drop for Place<'_> {
 }
 
 /// How many calls run for each key.
-struct Counts<K>(Mutex<Table<K>>);
-
-struct Table<K> {
-    counts: HashMap<K, Arc<AtomicU64>>,
-    /// How many keys there may be before those of which nothing runs are forgotten.
-    sweep_at: usize,
-}
+struct Counts<K>(Mutex<HashMap<K, u64>>);
 
 impl<K> Default for Counts<K> {
     fn default() -> Self {
-        Self(Mutex::new(Table { counts: HashMap::new(), sweep_at: SWEEP_MIN }))
+        Self(Mutex::default())
     }
 }
 
-/// Fewest keys at which those of which nothing runs are forgotten.
-const SWEEP_MIN: usize = 256;
-
 impl<K: Hash + Eq + Clone> Counts<K> {
-    fn take(&self, key: &K, most: u64) -> Option<Counted> {
-        let mut table = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = table.counts.get(key) {
-            return Counted::take(count, most);
+    fn take(counts: &Arc<Self>, key: &K, most: u64) -> Option<Counted<K>> {
+        let mut map = counts.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match map.get_mut(key) {
+            Some(count) if *count >= most => return None,
+            Some(count) => *count += 1,
+            None if most == 0 => return None,
+            None => drop(map.insert(key.clone(), 1)),
         }
-        if table.counts.len() >= table.sweep_at {
-            // Whoever holds a count holds a second reference to it.
-            table.counts.retain(|_, count| Arc::strong_count(count) > 1);
-            table.sweep_at = SWEEP_MIN.max(table.counts.len().saturating_mul(2));
-        }
-        let count = Arc::default();
-        let counted = Counted::take(&count, most);
-        table.counts.insert(key.clone(), count);
-        counted
+        drop(map);
+        Some(Counted { counts: Arc::clone(counts), key: key.clone() })
     }
 }
 
 /// One call that is counted until it is dropped.
-struct Counted(Arc<AtomicU64>);
-
-impl Counted {
-    /// Only called while the table is locked, so that two calls never take the same place.
-    fn take(count: &Arc<AtomicU64>, most: u64) -> Option<Self> {
-        if count.load(Ordering::Relaxed) >= most {
-            return None;
-        }
-        count.fetch_add(1, Ordering::Relaxed);
-        Some(Self(Arc::clone(count)))
-    }
+struct Counted<K: Hash + Eq> {
+    counts: Arc<Counts<K>>,
+    key: K,
 }
 
-impl Drop for Counted {
+impl<K: Hash + Eq> Drop for Counted<K> {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-#[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "a test may panic")]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn keys_of_which_nothing_runs_are_forgotten() {
-        let counts = Counts::default();
-        let held = counts.take(&0, 1).unwrap();
-        for key in 1..10_000 {
-            assert!(counts.take(&key, 1).is_some());
+        let mut map = self.counts.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match map.get_mut(&self.key) {
+            Some(count) if *count > 1 => *count -= 1,
+            _ => drop(map.remove(&self.key)),
         }
-        assert!(counts.0.lock().unwrap().counts.len() <= SWEEP_MIN);
-        assert!(counts.take(&0, 1).is_none());
-        drop(held);
-        assert!(counts.take(&0, 1).is_some());
     }
 }
