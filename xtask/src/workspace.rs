@@ -33,6 +33,12 @@ pub(crate) fn guests_dir() -> PathBuf {
 pub(crate) fn cargo() -> Command {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(root()).stdin(Stdio::null());
+    // What cargo says of this package is not for those that the command builds: `ring` is compiled anew, and all that
+    // use it, whenever these variables have changed since it was.
+    let said = |name: &str| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
+    for (name, _) in env::vars_os().filter(|(name, _)| name.to_str().is_some_and(said)) {
+        command.env_remove(name);
+    }
     command
 }
 

@@ -24,6 +24,10 @@ use crate::args::{Args, Command};
 use crate::config::{SettingError, Settings};
 use crate::output::Output;
 
+/// A request makes many small allocations, often on one thread for another, which this one is made for.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Something failed.
 const FAILURE: u8 = 1;
 /// The command or a setting makes no sense.

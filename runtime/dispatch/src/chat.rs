@@ -175,7 +175,7 @@ impl Work<'_> {
     async fn run(mut self, request: ChatRequest, body_bytes: u64) -> Result<(), DispatchError> {
         let (kept, scope) = (self.kept.clone(), self.scope);
         let over = CancellationToken::new();
-        let turn = async {
+        let turn = Box::pin(async {
             let result = tokio::select! {
                 biased;
                 result = self.turn(request, body_bytes) => result,
@@ -183,7 +183,7 @@ impl Work<'_> {
             };
             over.cancel();
             result
-        };
+        });
         let flushes = async {
             // Ends between two writes and never in one, which would lose what it was to write.
             while let Some(kept) = &kept

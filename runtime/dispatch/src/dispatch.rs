@@ -277,7 +277,8 @@ impl Dispatch {
             cancel,
         };
         let scope = Scope::new(self.clone(), Arc::new(turn), new.toggles, &inbox);
-        let work = work(Arc::clone(&scope));
+        // Boxed before it is passed on: a turn's future is large, and each hand that it went through by value would copy it.
+        let work = Box::pin(work(Arc::clone(&scope)));
         let task = async move {
             drive(scope, inbox, client, work).await;
             drop(present);

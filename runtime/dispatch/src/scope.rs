@@ -232,7 +232,7 @@ pub(crate) async fn drive(
     scope: Arc<Scope>,
     mut inbox: Inbox,
     client: CancellationToken,
-    work: impl Future<Output = ()>,
+    work: BoxFuture<'static, ()>,
 ) {
     let mut running: FuturesUnordered<BoxFuture<'static, ()>> = FuturesUnordered::new();
     let cancel = scope.turn.cancel.clone();
@@ -241,7 +241,7 @@ pub(crate) async fn drive(
         cancel.cancelled().await;
         tokio::time::sleep(OVERDUE).await;
     });
-    let mut work = Some(Box::pin(work));
+    let mut work = Some(work);
     while work.is_some() || !running.is_empty() || !inbox.requests.is_empty() || !inbox.tasks.is_empty() {
         let working = work.is_some();
         // In this order: what was asked for is begun before anything is found to have ended.
@@ -261,7 +261,7 @@ pub(crate) async fn drive(
 }
 
 /// Waits for the end of a future that is there.
-async fn poll(work: &mut Option<std::pin::Pin<Box<impl Future<Output = ()>>>>) {
+async fn poll(work: &mut Option<BoxFuture<'static, ()>>) {
     match work {
         Some(work) => work.as_mut().await,
         None => std::future::pending().await,

@@ -30,6 +30,10 @@ use program::{Program, client, text};
 use serde_json::json;
 use server::Server;
 
+/// As in the program that it is compared with.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Where the load of one question goes on for so long, once for each answer and round.
 const ROUND: Duration = Duration::from_secs(3);
 const ROUNDS: usize = 5;
@@ -220,7 +224,7 @@ struct Place {
 impl Place {
     fn with(plugins: &[&str]) -> Self {
         let mut program = Program::new();
-        program.variables.push(("INNKEEPER__LIMITS__CALLS_PER_USER".to_owned(), "10000".to_owned()));
+        program.variables.push(("INNKEEPER__LIMITS__CALLS_PER_USER".to_owned(), "256".to_owned()));
         let key = add_person(&program, "ada@example.org", "admin");
         for plugin in plugins {
             program.run(&["plugin", "install", text(&guests::path(plugin)), "--grant-requested"]).expect(0);

@@ -47,9 +47,18 @@ impl Plugin {
         let grants = permissions.into_iter().fold(Grants::default(), Grants::with);
         // Live instances serve many thousand calls here; what is measured is the counting, not the end of it.
         let mut limits = Limits::default();
-        for limit in
-            ["fuel", "memory", "host-calls", "host-bytes", "rows", "row-bytes", "active", "waiting", "chunks"]
-        {
+        for limit in [
+            "fuel",
+            "memory",
+            "answer-bytes",
+            "host-calls",
+            "host-bytes",
+            "rows",
+            "row-bytes",
+            "active",
+            "waiting",
+            "chunks",
+        ] {
             limits.set(limit, u64::MAX / 4);
         }
         limits.set("calls-per-plugin", 100_000);

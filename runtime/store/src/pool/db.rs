@@ -213,7 +213,8 @@ impl Db {
 
     pub(super) async fn lease(&self) -> Result<Lease, StoreError> {
         let share = self.share().await?;
-        Lease::take(&self.pool, share).await
+        // The drivers' futures for this are large, and would be in the future of everything that reads.
+        Box::pin(Lease::take(&self.pool, share)).await
     }
 
     async fn share(&self) -> Result<Option<OwnedSemaphorePermit>, StoreError> {

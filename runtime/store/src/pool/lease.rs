@@ -52,7 +52,10 @@ impl Statement for WithQuery {}
 impl Built {
     pub(crate) fn new(backend: Backend, statement: &impl Statement) -> Self {
         let (sql, values) = match backend {
-            Backend::Sqlite => statement.build_sqlx(SqliteQueryBuilder),
+            Backend::Sqlite => {
+                let (sql, values) = statement.build_sqlx(SqliteQueryBuilder);
+                (keep_prepared(sql), values)
+            }
             Backend::Postgres => statement.build_sqlx(PostgresQueryBuilder),
             Backend::MySql => statement.build_sqlx(MysqlQueryBuilder),
         };
@@ -76,6 +79,15 @@ impl Built {
         let table = written.and_then(|at| self.0.get(at..)).map(|rest| rest.trim_start_matches(['"', '`']));
         table.is_some_and(|table| table.starts_with("innkeeper_"))
     }
+}
+
+/// SQLite plans by the value of `LIMIT ?`, and prepares the statement anew for each value that is put in.
+/// Behind a sign it does not see the value, and the statement stays as it was prepared.
+fn keep_prepared(mut sql: String) -> String {
+    if sql.ends_with("LIMIT ?") {
+        sql.insert(sql.len() - 1, '+');
+    }
+    sql
 }
 
 impl Lease {
@@ -115,6 +127,10 @@ impl Lease {
         F: FnMut(&Row<'_>) -> Result<T, StoreError> + Send,
     {
         match self {
+            Self::Sqlite(loan) if cap == 1 => {
+                let outcome = first_of_sqlite(loan.start()?, built, budget, map).await;
+                loan.settle(outcome)
+            }
             Self::Sqlite(loan) => {
                 let outcome = sqlite::rows(loan.start()?, built, cap, budget, map).await;
                 loan.settle(outcome)
@@ -250,6 +266,19 @@ fn read<T>(
     let value = map(&row)?;
     budget.take_bytes(row.bytes_read())?;
     Ok(value)
+}
+
+/// As `rows` with a cap of one. SQLite's thread need not be woken again to hear that there are no more.
+async fn first_of_sqlite<T>(
+    connection: &mut sqlx::SqliteConnection,
+    built: Built,
+    budget: Option<&RowBudget>,
+    mut map: impl FnMut(&Row<'_>) -> Result<T, StoreError>,
+) -> Result<Vec<T>, Failure> {
+    let row = sqlx::query_with::<Sqlite, _>(AssertSqlSafe(built.0), built.1).fetch_optional(connection).await;
+    let row = row.map_err(|error| Failure::of_driver(Backend::Sqlite, error))?;
+    let value = row.map(|row| read(Raw::Sqlite(&row), budget, &mut map)).transpose();
+    value.map(|value| value.into_iter().collect()).map_err(|error| Failure { error, clean: true })
 }
 
 macro_rules! driver {
