@@ -13,6 +13,7 @@ pub trait Filter: Plugin {
     ///
     /// # Errors
     /// [`PluginError::Rejected`] ends the turn with that message.
+    /// Any other counts as a failure of the filter; the operator sets what becomes of the turn, and a guard's ends it.
     async fn inlet(&self, _invocation: Invocation, request: ChatRequest) -> Result<ChatRequest, PluginError> {
         Ok(request)
     }
@@ -20,7 +21,7 @@ pub trait Filter: Plugin {
     /// Just before each call of a model.
     ///
     /// # Errors
-    /// [`PluginError::Rejected`] ends the turn with that message.
+    /// As [`Filter::inlet`].
     async fn request(
         &self,
         _invocation: Invocation,
@@ -32,7 +33,7 @@ pub trait Filter: Plugin {
     /// On the pieces that are ready, mostly one.
     ///
     /// # Errors
-    /// An error lets the pieces pass as they were.
+    /// An error lets the pieces pass as they were; one of a guard ends the turn.
     async fn stream(&self, chunks: Vec<Chunk>) -> Result<Vec<Chunk>, PluginError> {
         Ok(chunks)
     }
@@ -41,7 +42,7 @@ pub trait Filter: Plugin {
     /// In a chat that is stored here a changed answer is stored; what the person typed stays as it was.
     ///
     /// # Errors
-    /// An error is recorded and changes nothing.
+    /// An error is recorded and changes nothing; with one of a guard the turn fails, and nothing of the answer's text is stored.
     async fn outlet(
         &self,
         _invocation: Invocation,

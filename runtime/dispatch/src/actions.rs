@@ -44,7 +44,8 @@ pub struct ActionOutcome {
 }
 
 impl Dispatch {
-    /// Runs an action. Changes of messages that it returns are stored, in chats that are stored here. Dropping the future ends the call.
+    /// Runs an action. In chats that are stored here its events are kept in the message that it is for, and changes of messages that it
+    /// returns are stored, unless the client sent the messages. Dropping the future ends the call.
     pub async fn run_action(&self, turn: ActionTurn) -> Result<ActionOutcome, DispatchError> {
         self.admit_turn(&turn.principal)?;
         self.check_chat(&turn.principal, turn.chat.as_ref(), turn.message.as_ref(), false).await?;
@@ -64,31 +65,41 @@ impl Dispatch {
                 return Err(DispatchError::Body("an action needs `chat_id` or `messages`".to_owned()));
             }
         };
-        let id = uuid::Uuid::now_v7().to_string();
+        let last = || messages.last().filter(|_| !from_client).map(|last| last.id.clone());
+        let message = turn.message.or_else(last);
+        let kept = self.keeps(&turn.principal, turn.chat.as_ref(), message.as_ref()).await?;
+        let (id, chat) = (uuid::Uuid::now_v7().to_string(), turn.chat.clone());
         let new = NewTurn {
             id: id.clone(),
             principal: turn.principal,
-            chat: turn.chat.clone(),
-            message: turn.message,
+            chat: turn.chat,
+            message,
             locale: turn.locale,
             context: TurnContext::default(),
             frames: None,
-            kept: None,
+            kept: kept.clone(),
             toggles: Vec::new(),
         };
         let ask = Ask::Action { id: turn.action, messages: messages.clone() };
-        let (answer, call) =
-            self.run(new, move |scope| one_call(scope, plugin, ask, turn.body_bytes)).await?;
-        let Answer::Action(result) = answer else { return Err(DispatchError::Internal) };
-        if let (Some(result), Some(chat), false) = (&result, turn.chat, from_client) {
-            let (store, changes) = (self.store().clone(), changes(&messages, result));
-            // All or none, and not half-way where the client leaves. What somebody changed since the action was given it is theirs.
-            self.to_its_end(async move {
-                store.chat_messages().update_all(&authority, &chat, &changes).await?;
-                Ok(())
-            })
-            .await?;
-        }
+        let dispatch = self.clone();
+        let work = move |scope| async move {
+            let (answer, call) = one_call(scope, plugin, ask, turn.body_bytes).await?;
+            let Answer::Action(result) = answer else { return Err(DispatchError::Internal) };
+            if let (Some(result), Some(chat), false) = (&result, chat, from_client) {
+                let (store, changes) = (dispatch.store().clone(), changes(&messages, result));
+                // All or none, and not half-way where the client leaves. What somebody changed since the action was given it is theirs.
+                let stored = async move {
+                    match kept {
+                        Some(kept) => kept.change(&changes).await?,
+                        None => drop(store.chat_messages().update_all(&authority, &chat, &changes).await?),
+                    }
+                    Ok(())
+                };
+                dispatch.to_its_end(stored).await?;
+            }
+            Ok((result, call))
+        };
+        let (result, call) = self.run(new, work).await?;
         Ok(ActionOutcome { result, call, turn: id })
     }
 }

@@ -37,6 +37,8 @@ enum Source {
     Provider {
         id: String,
         answer: Relayed,
+        /// An event of it was dropped, and the log says so.
+        warned: bool,
     },
 }
 
@@ -68,7 +70,7 @@ pub(crate) async fn ask(
             request.model.clone_from(model);
             restore_blobs(&mut request, &|id| scope.turn.blobs.get(id))?;
             let answer = provider.chat(&scope.dispatch, request).await?;
-            let source = Source::Provider { id: provider.id().to_owned(), answer };
+            let source = Source::Provider { id: provider.id().to_owned(), answer, warned: false };
             Ok(Answering { source, ready: Default::default(), ended: false })
         }
         Target::Pipe { plugin, model } => {
@@ -122,7 +124,7 @@ impl Answering {
                     }
                 }
                 Chunk::Event(event) => {
-                    if self.admit(&event) {
+                    if self.admit(&event)? {
                         return Ok(Some(Chunk::Event(event)));
                     }
                 }
@@ -155,27 +157,25 @@ impl Answering {
     }
 
     /// Whether an event inside the answer may pass; one that may not is dropped, and the log says so.
-    fn admit(&self, event: &WireEvent) -> bool {
-        match &self.source {
+    fn admit(&mut self, event: &WireEvent) -> Result<bool, DispatchError> {
+        match &mut self.source {
             Source::Pipe { call, .. } => {
-                let admitted = admit_streamed(call, event);
-                if let Err(fault) = &admitted {
-                    tracing::warn!(plugin = %call.plugin(), call = call.id(), ?fault, "an event inside an answer was dropped");
-                }
-                admitted.is_ok()
+                admit_streamed(call, event).map_err(|stop| DispatchError::stopped(call.plugin(), stop))
             }
             // A provider is no plugin and has no grants: it may show progress and name its sources, and no more.
-            Source::Provider { .. } => {
+            Source::Provider { id, warned, .. } => {
                 let grants = Grants::default().with(Permission::EventsEmit);
                 let harmless = matches!(event.kind.as_str(), "status" | "source" | "citation");
                 let admitted = harmless && check(event, Direction::Emit, &grants).is_ok();
-                if !admitted {
+                // Once for an answer, which may hold any number of them.
+                if !admitted && !std::mem::replace(warned, true) {
                     tracing::warn!(
+                        provider = id,
                         kind = innkeeper_host::log::escape(&event.kind),
                         "an event of a provider was dropped"
                     );
                 }
-                admitted
+                Ok(admitted)
             }
         }
     }

@@ -148,6 +148,7 @@ impl Dispatch {
                 kept,
                 collected: Collector::default(),
                 failed: None,
+                withheld: false,
             };
             let error = work.run(turn.request, turn.body_bytes).await.err();
             let end = TurnEnd { error, receipts: scope.calls() };
@@ -169,6 +170,8 @@ struct Work<'a> {
     collected: Collector,
     /// Why the answer ended early, in the words of whoever ended it.
     failed: Option<String>,
+    /// A guard has yet to let the answer's text be stored, or has not.
+    withheld: bool,
 }
 
 impl Work<'_> {
@@ -196,7 +199,7 @@ impl Work<'_> {
         if let Some(kept) = &kept {
             kept.flush().await;
             if let Err(error) = &result {
-                kept.fail(error).await;
+                kept.fail(error, self.withheld).await;
             }
             // What plugins show from here on belongs after the text.
             kept.end().await;
@@ -207,7 +210,10 @@ impl Work<'_> {
     async fn turn(&mut self, mut request: ChatRequest, body_bytes: u64) -> Result<(), DispatchError> {
         let (mut chain, pipe) = self.admit(body_bytes).await?;
         crate::request::keep_blobs(&self.scope.turn.blobs, &mut request);
-        self.through(&mut chain, pipe, request, body_bytes).await
+        self.withheld = chain.guards_stored_text();
+        self.through(&mut chain, pipe, request, body_bytes).await?;
+        chain.succeeded();
+        Ok(())
     }
 
     async fn through(
@@ -320,23 +326,39 @@ impl Work<'_> {
 
     async fn outlet(&mut self, chain: &mut Chain, messages: Vec<StoredMessage>) -> Result<(), DispatchError> {
         let text = self.text();
-        let shown =
-            if chain.filters_messages() { self.filtered(chain, messages, &text).await } else { text.clone() };
+        let shown = if chain.filters_messages() {
+            let filtered = self.filtered(chain, messages, &text).await;
+            // A guard that was cut has said nothing against what its hook on pieces let through.
+            if !matches!(filtered, Err(DispatchError::Cancelled)) {
+                self.withheld = filtered.is_err();
+            }
+            filtered?
+        } else {
+            text.clone()
+        };
         match &self.kept {
             Some(kept) => kept.complete(text, shown, self.collected.usage().cloned()).await,
             None => Ok(()),
         }
     }
 
-    /// The answer's text after the outlet filters.
-    async fn filtered(&self, chain: &mut Chain, mut before: Vec<StoredMessage>, text: &str) -> String {
+    /// The answer's text after the outlet filters; an error where a guard among them has not let it through.
+    async fn filtered(
+        &self,
+        chain: &mut Chain,
+        mut before: Vec<StoredMessage>,
+        text: &str,
+    ) -> Result<String, DispatchError> {
         if let Err(error) = chain.readmit(self.scope).await {
+            if chain.lacks_guard() {
+                return Err(error);
+            }
             // The person has had the answer already.
             tracing::warn!(turn = self.scope.turn.id, %error, "outlet filters are passed over");
-            return text.to_owned();
+            return Ok(text.to_owned());
         }
         before.push(answer_message(self.scope, text, self.collected.usage().cloned()));
-        let after = chain.outlet(self.scope, before.clone()).await;
+        let after = chain.outlet(self.scope, before.clone()).await?;
         let changed = before.iter().zip(&after).filter(|(before, after)| before.content != after.content);
         let changed: Vec<_> =
             changed.map(|(_, after)| json!({ "id": after.id, "content": after.content })).collect();
@@ -345,7 +367,7 @@ impl Work<'_> {
             let event = WireEvent::new("chat:outlet", json!({ "messages": changed }));
             drop(self.scope.turn.events.emit(event).await);
         }
-        after.last().map_or_else(|| text.to_owned(), |answer| answer.content.clone())
+        Ok(after.last().map_or_else(|| text.to_owned(), |answer| answer.content.clone()))
     }
 
     /// What the person sees: the answer's text, and in stored chats what events added to it.

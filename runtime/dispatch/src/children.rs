@@ -163,6 +163,7 @@ async fn watched(
             Target::Provider { .. } => None,
         };
         guarded = guards.fuel_used();
+        let left = Budget { fuel: left.fuel.saturating_sub(guarded), ..left };
         let answering = ask(scope, &target, request, Some((caller, left)), permit, 0).await?;
         Ok::<_, Unanswered>(Watched { answering, guards })
     };

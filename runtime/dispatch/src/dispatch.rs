@@ -232,6 +232,24 @@ impl Dispatch {
         Ok(())
     }
 
+    /// Where events about a message are kept: in the message, where it is stored here and the principal may write in its chat.
+    /// The message has been checked.
+    pub(crate) async fn keeps(
+        &self,
+        principal: &Principal,
+        chat: Option<&ChatId>,
+        message: Option<&MessageId>,
+    ) -> Result<Option<Arc<Kept>>, DispatchError> {
+        let (Some(chat), Some(message), Some(user)) = (chat, message, principal.user()) else {
+            return Ok(None);
+        };
+        let authority = Authority::Own(user.clone());
+        if !chat.is_saved() || !self.store().chats().may_write(&authority, chat).await? {
+            return Ok(None);
+        }
+        Ok(Some(Arc::new(Kept::new(self.store().clone(), authority, chat.clone(), message.clone()))))
+    }
+
     /// Runs something to its end, also where whoever waits for it goes away in the middle.
     pub(crate) async fn to_its_end<T: Send + 'static>(
         &self,
@@ -286,7 +304,7 @@ impl Dispatch {
         self.0.turns.spawn_on(task, &self.0.guests);
     }
 
-    /// Runs a turn whose work has a result. Dropping the future ends the turn.
+    /// Runs a turn whose work has a result. Dropping the future ends the turn. What its events left to keep is kept in either case.
     pub(crate) async fn run<F, Fut, R>(&self, new: NewTurn, work: F) -> Result<R, DispatchError>
     where
         F: FnOnce(Arc<Scope>) -> Fut + Send + 'static,
@@ -296,14 +314,18 @@ impl Dispatch {
         let (sender, result) = oneshot::channel();
         let client = CancellationToken::new();
         let _guard = client.clone().drop_guard();
+        let kept = new.kept.clone();
         self.launch(new, client, move |scope| async move {
-            // Nobody listens where the client has gone.
             let cancel = scope.turn.cancel.clone();
             let result = tokio::select! {
                 biased;
                 result = work(scope) => result,
                 () = cut_short(&cancel) => Err(DispatchError::Cancelled),
             };
+            if let Some(kept) = kept {
+                kept.end().await;
+            }
+            // Nobody listens where the client has gone.
             let _ = sender.send(result);
         });
         result.await.unwrap_or(Err(DispatchError::Cancelled))

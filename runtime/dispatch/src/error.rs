@@ -1,5 +1,6 @@
 //! Why a turn, a tool call or an action has no result, sorted by who can do something about it.
 
+use innkeeper_host::Stop;
 use innkeeper_model::chat_request::BodyError;
 use innkeeper_model::{PluginError, PluginId};
 use innkeeper_registry::RegistryError;
@@ -156,9 +157,20 @@ impl DispatchError {
         }
     }
 
-    /// Whether it is a plugin's own word, and not how it broke.
-    pub(crate) fn is_plugins_own(&self) -> bool {
+    /// Whether a plugin returned it as its answer, and did not break.
+    pub(crate) fn is_value(&self) -> bool {
         matches!(self, Self::Rejected { .. } | Self::PluginFailed { .. })
+    }
+
+    /// What it means that a call has to end for what the host found.
+    pub(crate) fn stopped(plugin: &PluginId, stop: Stop) -> Self {
+        match stop {
+            Stop::Limit(limit) => Self::call(plugin, CallError::Limit(limit)),
+            Stop::Internal(cause) => {
+                tracing::error!(%plugin, cause, "a call failed in the host");
+                Self::Internal
+            }
+        }
     }
 
     /// What a failed call means, with the plugin's name.

@@ -6,10 +6,11 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use innkeeper_host::turn::Events;
 use innkeeper_model::authority::Authority;
+use innkeeper_model::chat_message::MessageUpdate;
 use innkeeper_model::chunk::Chunk;
 use innkeeper_model::event::{WireEvent, is_persisted};
 use innkeeper_model::{ChatId, Error, MessageId, UserId};
-use innkeeper_store::Store;
+use innkeeper_store::{Store, StoreError};
 use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -80,7 +81,7 @@ struct Shown {
     text: String,
     /// How much of the answer is in it.
     answered: usize,
-    /// The answer has been stored; what events say from here on is written at once.
+    /// The answer has been given; what events say from here on is written at once.
     ended: bool,
 }
 
@@ -111,7 +112,29 @@ impl Kept {
         self.shown.lock().unwrap_or_else(PoisonError::into_inner).text.clone()
     }
 
-    /// Notes that the answer has been stored.
+    /// Stores what an action made of messages of the chat, all or none, each as long as it has the version given with it.
+    ///
+    /// Where it gave this message another text, that is the last word on it: what events said of its text until then is passed over.
+    pub(crate) async fn change(
+        &self,
+        changes: &[(MessageId, String, MessageUpdate)],
+    ) -> Result<(), StoreError> {
+        // Before the events, which make another version of the message.
+        let _writing = self.writing.lock().await;
+        let before = self.waiting.lock().unwrap_or_else(PoisonError::into_inner).len();
+        self.store.chat_messages().update_all(&self.authority, &self.chat, changes).await?;
+        if changes.iter().any(|(id, ..)| *id == self.message) {
+            let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut place = 0;
+            waiting.retain(|event| {
+                place += 1;
+                place > before || !matches!(event.kind.as_str(), "message" | "replace")
+            });
+        }
+        Ok(())
+    }
+
+    /// Writes what waits; from here on events are written when they come.
     pub(crate) async fn end(&self) {
         self.shown.lock().unwrap_or_else(PoisonError::into_inner).ended = true;
         self.flush().await;

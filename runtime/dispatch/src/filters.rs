@@ -1,6 +1,7 @@
 //! The filters of a turn, in ascending order of priority and id, and what happens when one breaks.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use innkeeper_host::CallHandle;
 use innkeeper_host::events::admit_streamed;
@@ -32,10 +33,16 @@ struct Link {
     /// The call whose hook ran last.
     call: Option<CallHandle>,
     budget: Budget,
+    /// What is left of the fuel that the caller lent, to all guards of its request together.
+    lent: Option<Arc<AtomicU64>>,
     /// Fuel that instances before the present one have used.
     used: u64,
     /// The call whose request it guards.
     parent: Option<CallHandle>,
+    /// A hook of it has done its work.
+    worked: bool,
+    /// It broke.
+    broken: bool,
     /// It broke, and the turn goes on without it.
     over: bool,
 }
@@ -57,6 +64,7 @@ impl Chain {
         body_bytes: u64,
         caller: Option<(&CallHandle, Budget)>,
     ) -> Self {
+        let lent = caller.map(|(_, left)| Arc::new(AtomicU64::new(left.fuel)));
         let link = |(plugin, permit): (Arc<Plugin>, Permit)| {
             let about = plugin.manifest.filter.clone()?;
             let budget = Budget::new(&plugin.limits, body_bytes);
@@ -69,8 +77,11 @@ impl Chain {
                 kept: None,
                 call: None,
                 budget,
+                lent: lent.clone(),
                 used: 0,
                 parent,
+                worked: false,
+                broken: false,
                 over: false,
             })
         };
@@ -84,8 +95,7 @@ impl Chain {
 
     /// Fuel that all of them have used so far.
     pub(crate) fn fuel_used(&self) -> u64 {
-        let kept = |link: &Link| link.kept.as_ref().map_or(0, Invocation::fuel_used);
-        self.links.iter().map(|link| link.used.saturating_add(kept(link))).fold(0, u64::saturating_add)
+        self.links.iter().map(Link::fuel_used).fold(0, u64::saturating_add)
     }
 
     /// Runs `inlet` hooks. A refusal ends the turn.
@@ -107,6 +117,7 @@ impl Chain {
     }
 
     /// Runs `stream` hooks on pieces that are ready. What a filter adds is checked like a pipe's own pieces.
+    /// Where one returns an error the pieces pass as they were, but not past a guard.
     pub(crate) async fn stream(
         &mut self,
         scope: &Arc<Scope>,
@@ -124,8 +135,7 @@ impl Chain {
             };
             chunks = match after {
                 Ok(after) => after,
-                // The pieces pass as they were.
-                Err(error) if error.is_plugins_own() => {
+                Err(error) if error.is_value() && !link.about.guard => {
                     tracing::warn!(plugin = %link.plugin.id, %error, "a stream filter failed on a piece");
                     before
                 }
@@ -138,22 +148,45 @@ impl Chain {
         Ok(chunks)
     }
 
-    /// Runs `outlet` hooks. Failures are recorded and change nothing.
+    /// Runs `outlet` hooks. Failures are recorded and change nothing, but for those of a guard, which are errors.
     pub(crate) async fn outlet(
         &mut self,
         scope: &Arc<Scope>,
         mut messages: Vec<StoredMessage>,
-    ) -> Vec<StoredMessage> {
+    ) -> Result<Vec<StoredMessage>, DispatchError> {
         for link in self.links.iter_mut().filter(|link| link.has(Hook::Outlet)) {
-            match link.ask(scope, Ask::Outlet(messages.clone())).await {
-                Ok(Answer::Messages(after)) => messages = merge(messages, after),
-                Ok(_) => {}
-                Err(error) => {
-                    tracing::warn!(plugin = %link.plugin.id, %error, "an outlet filter failed");
+            let error = match link.ask(scope, Ask::Outlet(messages.clone())).await {
+                Ok(Answer::Messages(after)) => {
+                    messages = merge(messages, after);
+                    continue;
                 }
+                Ok(_) => DispatchError::Internal,
+                Err(error) => error,
+            };
+            tracing::warn!(plugin = %link.plugin.id, %error, "an outlet filter failed");
+            link.broken = true;
+            if link.about.guard {
+                return Err(error);
             }
         }
-        messages
+        Ok(messages)
+    }
+
+    /// Notes the filters that have done their work in this turn, which is over, and broke nowhere in it.
+    pub(crate) fn succeeded(&self) {
+        let sound = self.links.iter().filter(|link| link.worked && !link.broken);
+        sound.for_each(|link| self.scope.dispatch.registry().report_success(&link.plugin.id));
+    }
+
+    /// Whether a guard sees the answer's text in its hook on stored messages alone, so that none may be stored before.
+    pub(crate) fn guards_stored_text(&self) -> bool {
+        let hooks = |link: &Link| link.about.hooks.outlet && !link.about.hooks.stream;
+        self.links.iter().any(|link| link.about.guard && hooks(link))
+    }
+
+    /// Whether a guard with a hook on stored messages has no slot.
+    pub(crate) fn lacks_guard(&self) -> bool {
+        self.links.iter().any(|link| link.about.guard && link.permit.is_none() && link.has(Hook::Outlet))
     }
 
     /// Whether any filter has a hook on pieces.
@@ -204,7 +237,8 @@ impl Chain {
                     Err(problem) => Err(link.contract(problem.to_string())),
                 },
                 Ok(_) => Err(DispatchError::Internal),
-                Err(error) if error.is_plugins_own() => return Err(error),
+                // Its answer, and not a failure that the operator's setting is about.
+                Err(error @ DispatchError::Rejected { .. }) => return Err(error),
                 Err(error) => Err(error),
             };
             request = match after {
@@ -235,13 +269,24 @@ impl Link {
         self.about.keep_instance && scope.dispatch.keeps_instances()
     }
 
+    /// Fuel that it has used so far.
+    fn fuel_used(&self) -> u64 {
+        self.used.saturating_add(self.kept.as_ref().map_or(0, Invocation::fuel_used))
+    }
+
     /// Calls a hook, on the kept instance or on a fresh one.
     async fn ask(&mut self, scope: &Arc<Scope>, ask: Ask) -> Result<Answer, DispatchError> {
+        let before = self.fuel_used();
+        let lent = self.lent.as_ref().map_or(u64::MAX, |lent| lent.load(Ordering::Relaxed));
+        if lent == 0 {
+            return Err(DispatchError::call(&self.plugin.id, CallError::Limit("fuel")));
+        }
         let invocation = match &mut self.kept {
             Some(kept) => kept,
             None => {
                 let permit = self.permit.clone().ok_or(DispatchError::Internal)?;
-                let made = scope.instantiate(&self.plugin, self.parent.as_ref(), self.budget, permit).await?;
+                let budget = Budget { fuel: self.budget.fuel.min(lent), ..self.budget };
+                let made = scope.instantiate(&self.plugin, self.parent.as_ref(), budget, permit).await?;
                 // Kept from the start, so that it is finished and leaves a receipt where this future is dropped.
                 self.kept.insert(made)
             }
@@ -255,20 +300,27 @@ impl Link {
             self.used = self.used.saturating_add(invocation.fuel_used());
             scope.finish(invocation);
         }
-        if answer.is_ok() {
-            scope.dispatch.registry().report_success(&self.plugin.id);
+        if let Some(shared) = &self.lent {
+            let used = self.fuel_used().saturating_sub(before);
+            shared.store(lent.saturating_sub(used), Ordering::Relaxed);
         }
+        self.worked |= answer.is_ok();
         answer.map_err(|error| DispatchError::call(&self.plugin.id, error))
     }
 
     /// Decides what a broken filter means: the end of the turn, or of the filter for this turn.
     fn broke(&mut self, scope: &Scope, error: DispatchError) -> Result<(), DispatchError> {
+        // The turn ends, and that is no fault of the filter's.
+        if error == DispatchError::Cancelled {
+            return Err(error);
+        }
         tracing::warn!(plugin = %self.plugin.id, turn = scope.turn.id, %error, "a filter broke");
+        self.broken = true;
         let policy = if self.about.guard { OnFailure::Closed } else { self.plugin.settings.on_failure };
         if policy == OnFailure::Quarantine {
             scope.dispatch.registry().report_failure(&self.plugin.id);
         }
-        if policy == OnFailure::Closed || error == DispatchError::Cancelled {
+        if policy == OnFailure::Closed {
             return Err(error);
         }
         self.over = true;
@@ -289,10 +341,15 @@ impl Link {
                 }
                 _ => vec![chunk],
             };
-            admitted.extend(typed.into_iter().filter(|chunk| match chunk {
-                Chunk::Event(event) => self.admits(&mut passing, event),
-                _ => true,
-            }));
+            for chunk in typed {
+                let passes = match &chunk {
+                    Chunk::Event(event) => self.admits(&mut passing, event)?,
+                    _ => true,
+                };
+                if passes {
+                    admitted.push(chunk);
+                }
+            }
         }
         Ok(admitted)
     }
@@ -303,7 +360,7 @@ impl Link {
 
     /// An event that the filter let through has been checked for whoever sent it. One that it changed is still that one's, but no more than
     /// text: a document or a script would be the filter's own.
-    fn admits(&self, passing: &mut Vec<&WireEvent>, event: &WireEvent) -> bool {
+    fn admits(&self, passing: &mut Vec<&WireEvent>, event: &WireEvent) -> Result<bool, DispatchError> {
         let unchanged = passing.iter().position(|before| *before == event);
         let changed = || {
             let place = passing.iter().position(|before| before.kind == event.kind)?;
@@ -312,9 +369,10 @@ impl Link {
         };
         if let Some(place) = unchanged.or_else(changed) {
             passing.remove(place);
-            return true;
+            return Ok(true);
         }
-        self.call.as_ref().is_some_and(|call| admit_streamed(call, event).is_ok())
+        let Some(call) = &self.call else { return Ok(false) };
+        admit_streamed(call, event).map_err(|stop| DispatchError::stopped(&self.plugin.id, stop))
     }
 }
 

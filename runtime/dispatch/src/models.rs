@@ -109,9 +109,11 @@ const LISTS_AT_ONCE: usize = 16;
 const FAILED_FOR: u64 = 10;
 /// Bytes of lists that are kept, about; beyond that all are asked for anew.
 const CACHE_MAX: usize = 16 << 20;
-/// Longest list that one plugin may give, and longest id and name in it.
+/// Longest list that one plugin may give, and longest id, name, description and further fields in it, in bytes.
 const MODELS_MAX: usize = 1_000;
 const TEXT_MAX: usize = 256;
+const DESCRIPTION_MAX: usize = 4 * 1024;
+const EXTRA_MAX: usize = 64 * 1024;
 
 impl Dispatch {
     /// Finds who answers for a model: the plugin whose id it is or begins with, else a provider that has it.
@@ -297,12 +299,16 @@ fn check(plugin: &Plugin, list: &ModelList) -> Result<(), DispatchError> {
     let problem = if list.models.len() > MODELS_MAX {
         Some(format!("it lists {} models; at most {MODELS_MAX} are allowed", list.models.len()))
     } else {
+        let text_is_wrong = |text: &String| text.len() > TEXT_MAX || text.chars().any(char::is_control);
+        let description_is_wrong = |text: &String| {
+            text.len() > DESCRIPTION_MAX || text.chars().any(|letter| letter.is_control() && letter != '\n')
+        };
+        let extra_is_wrong =
+            |extra: &String| extra.len() > EXTRA_MAX || innkeeper_model::json::object(extra).is_err();
         let wrong = |model: &PipeModel| {
-            let texts = [&model.id, &model.name];
-            let text_is_wrong = |text: &String| text.len() > TEXT_MAX || text.chars().any(char::is_control);
-            let extra_is_wrong =
-                |extra: &String| extra.len() > 64 * 1024 || innkeeper_model::json::object(extra).is_err();
-            texts.into_iter().any(text_is_wrong) || model.extra.as_ref().is_some_and(extra_is_wrong)
+            [&model.id, &model.name].into_iter().any(text_is_wrong)
+                || model.description.as_ref().is_some_and(description_is_wrong)
+                || model.extra.as_ref().is_some_and(extra_is_wrong)
         };
         let model = list.models.iter().find(|model| wrong(model));
         model.map(|model| {

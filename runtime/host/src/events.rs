@@ -10,7 +10,8 @@ use crate::call::{CallHandle, HostCall, Interface};
 use crate::convert::event::{
     answer_from_wire, denied_event, event_bytes, question_bytes, question_to_wire, to_wire,
 };
-use crate::fault::{Fault, Settled, settle};
+use crate::fault::{Fault, Settled, Stop, settle};
+use crate::log;
 use crate::state::{Host, State, handle};
 
 async fn emit(call: CallHandle, event: wit::Event) -> Result<(), Fault> {
@@ -53,11 +54,25 @@ fn admit(call: &HostCall, event: &WireEvent, direction: Direction, bytes: u64) -
     Ok(call.count_event(bytes)?)
 }
 
-/// Lets an event through that came inside an answer: the same checks as for `emit`.
-pub fn admit_streamed(call: &CallHandle, event: &WireEvent) -> Result<(), Fault> {
+/// Whether an event that came inside an answer may pass: the same checks as for `emit`, and counted like it.
+/// What `emit` would tell the guest goes to the plugin's log, as one of its lines.
+///
+/// # Errors
+/// The call has to end.
+pub fn admit_streamed(call: &CallHandle, event: &WireEvent) -> Result<bool, Stop> {
     let bytes = event.kind.len() as u64 + event.data.to_string().len() as u64;
-    let call = call.begin_unchecked(Interface::Events, bytes)?;
-    admit(&call, event, Direction::Emit, bytes)
+    let admitted = call
+        .begin_unchecked(Interface::Events, bytes)
+        .and_then(|begun| admit(&begun, event, Direction::Emit, bytes));
+    match admitted {
+        Ok(()) => Ok(true),
+        Err(Fault::Guest(error)) => {
+            let reason = [("reason".to_owned(), error.message)];
+            log::write(call, log::Level::Warn, "an event inside an answer was dropped", &reason);
+            Ok(false)
+        }
+        Err(Fault::Stop(stop)) => Err(stop),
+    }
 }
 
 impl HostWithStore<State> for Host {

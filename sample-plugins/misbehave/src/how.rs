@@ -76,6 +76,8 @@ pub(crate) enum How {
     ManyQuestions,
     /// Call itself through the toolbox, deeper and deeper.
     Nest,
+    /// Ask its own model for `amount` answers, one after the other; without an amount for one that asks again, deeper and deeper.
+    Complete,
     /// Begin host calls and drop them half-way, `amount` times.
     DropCalls,
     /// Look for files, variables and the network; returns what was found.
@@ -139,6 +141,7 @@ pub(crate) async fn misbehave(how: How, amount: u64) -> Result<String, PluginErr
         How::Nest => {
             toolbox::call("misbehave", "misbehave", &json!({ "how": "nest" })).await?;
         }
+        How::Complete => complete(amount).await?,
         How::DropCalls => drop_calls(amount).await,
         How::ReachOut => return Ok(reach_out()),
         How::InvalidJson
@@ -268,6 +271,14 @@ async fn many_questions(questions: usize) -> Result<String, PluginError> {
     let answers = futures::future::join_all(waiting).await;
     let refused = answers.iter().filter(|answer| answer.is_err()).count();
     Ok(format!("{refused} of {questions} refused"))
+}
+
+async fn complete(answers: u64) -> Result<(), Error> {
+    let order = if answers == 0 { "run:complete" } else { "run:nothing" };
+    for _ in 0..answers.max(1) {
+        completions::complete(ChatRequest::new("misbehave").user(order)).await?;
+    }
+    Ok(())
 }
 
 async fn drop_calls(times: u64) {

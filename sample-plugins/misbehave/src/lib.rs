@@ -18,7 +18,7 @@ use crate::order::{Order, Place};
         optional files.write = "begins files that it never ends",
         optional events.emit = "emits more and other events than it may",
         optional events.call = "asks without end",
-        optional completions = "calls models, itself among them, without end",
+        optional completions = "asks itself for answers, too many and too deep",
         optional toolbox = "calls itself without end",
     )
 )]

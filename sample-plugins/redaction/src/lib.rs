@@ -5,16 +5,17 @@ mod tail;
 
 use std::cell::{Cell, RefCell};
 
-use innkeeper_sdk::chat_request::{Content, Delta};
+use innkeeper_sdk::chat_request::{Content, ContentPart, Delta, ToolCallDelta, Usage};
 use innkeeper_sdk::prelude::*;
 use innkeeper_sdk::serde_json::{self, Value};
 
 use crate::patterns::Patterns;
-use crate::tail::Tails;
+use crate::tail::{ARGUMENTS, Tails};
 
 /// Takes e-mail addresses, card numbers and chosen words out of chats.
 ///
 /// A match may be split over pieces of an answer, so the end of the text that came so far is held back while it may be the beginning of one.
+/// Arguments of tools are held back until they are complete: JSON may write a match with escapes.
 /// Where the instance lives through the turn, it keeps that end itself; else it goes through the turn's storage from piece to piece.
 #[derive(Plugin, Default)]
 #[plugin(
@@ -51,10 +52,7 @@ impl Filter for Redaction {
         let patterns = patterns()?;
         self.kept.set(true);
         for message in &mut request.messages {
-            message.for_each_text(|text| *text = patterns.redact(text));
-            if let Some(Content::Other(json)) = &mut message.content {
-                *json = redact_json(&patterns, json);
-            }
+            redact_message(&patterns, message);
         }
         Ok(request)
     }
@@ -65,17 +63,12 @@ impl Filter for Redaction {
             return Ok(release(&patterns, &mut self.tails.borrow_mut(), chunks));
         }
         let key = key();
-        let before = match kv::Turn.get_json::<Tails>(key.clone()).await {
-            Ok(tails) => tails.unwrap_or_default(),
-            // An error would let the pieces pass as they are, so take out what each holds whole.
-            Err(error) => return Ok(without_tails(&patterns, chunks, &error)),
-        };
+        // Without what was held back a match could pass in halves. A guard's error ends the turn.
+        let before = kv::Turn.get_json::<Tails>(key.clone()).await?.unwrap_or_default();
         let mut tails = before.clone();
-        let released = release(&patterns, &mut tails, chunks.clone());
-        if tails != before
-            && let Err(error) = kv::Turn.set_json(key, &tails, None).await
-        {
-            return Ok(without_tails(&patterns, chunks, &error));
+        let released = release(&patterns, &mut tails, chunks);
+        if tails != before {
+            kv::Turn.set_json(key, &tails, None).await?;
         }
         Ok(released)
     }
@@ -104,6 +97,30 @@ fn patterns() -> Result<Patterns, PluginError> {
     Ok(Patterns::new(emails, cards, &words))
 }
 
+/// Takes matches out of all that a message says: its texts, what it calls tools with, and fields that nobody has a name for.
+fn redact_message(patterns: &Patterns, message: &mut Message) {
+    let redact_extra = |extra: &mut Option<String>| {
+        if let Some(extra) = extra {
+            *extra = redact_json(patterns, extra);
+        }
+    };
+    message.for_each_text(|text| *text = patterns.redact(text));
+    match &mut message.content {
+        Some(Content::Other(json)) => *json = redact_json(patterns, json),
+        Some(Content::Parts(parts)) => parts.iter_mut().for_each(|part| match part {
+            ContentPart::Text(part) => redact_extra(&mut part.extra),
+            ContentPart::Image(part) => redact_extra(&mut part.extra),
+            ContentPart::Other(json) => *json = redact_json(patterns, json),
+        }),
+        Some(Content::Text(_)) | None => {}
+    }
+    for call in &mut message.tool_calls {
+        call.arguments = redact_arguments(patterns, &call.arguments);
+        redact_extra(&mut call.extra);
+    }
+    redact_extra(&mut message.extra);
+}
+
 /// Lets through what can no longer become part of a match.
 fn release(patterns: &Patterns, tails: &mut Tails, chunks: Vec<Chunk>) -> Vec<Chunk> {
     let mut released = Vec::with_capacity(chunks.len());
@@ -116,8 +133,9 @@ fn release(patterns: &Patterns, tails: &mut Tails, chunks: Vec<Chunk>) -> Vec<Ch
                 }
             }
             Chunk::Delta(delta) => released.extend(release_delta(patterns, tails, delta).map(Chunk::Delta)),
-            Chunk::Finish(finish) => {
+            Chunk::Finish(mut finish) => {
                 released.extend(flush(tails.flush(patterns, Some(finish.choice))));
+                finish.usage = finish.usage.map(|usage| redact_usage(patterns, usage));
                 released.push(Chunk::Finish(finish));
             }
             Chunk::Failed(message) => {
@@ -130,10 +148,15 @@ fn release(patterns: &Patterns, tails: &mut Tails, chunks: Vec<Chunk>) -> Vec<Ch
             }
             Chunk::Raw(json) => released.push(Chunk::Raw(redact_json(patterns, &json))),
             Chunk::Other(json) => released.push(Chunk::Other(redact_json(patterns, &json))),
-            Chunk::Usage(usage) => released.push(Chunk::Usage(usage)),
+            Chunk::Usage(usage) => released.push(Chunk::Usage(redact_usage(patterns, usage))),
         }
     }
     released
+}
+
+fn redact_usage(patterns: &Patterns, mut usage: Usage) -> Usage {
+    usage.extra = usage.extra.map(|extra| redact_json(patterns, &extra));
+    usage
 }
 
 /// `None` where all that the piece said is held back.
@@ -142,11 +165,19 @@ fn release_delta(patterns: &Patterns, tails: &mut Tails, mut delta: Delta) -> Op
     let mut push = |channel: &str, text: Option<String>| {
         text.map(|text| tails.push(patterns, choice, channel, &text)).filter(|text| !text.is_empty())
     };
-    let spoke = delta.content.is_some() || delta.reasoning.is_some();
+    let spoke = delta.content.is_some() || delta.reasoning.is_some() || !delta.tool_calls.is_empty();
     delta.content = push("content", delta.content.take());
     delta.reasoning = push("reasoning", delta.reasoning.take());
-    let silent = delta.content.is_none() && delta.reasoning.is_none();
-    let empty = delta.role.is_none() && delta.tool_calls.is_empty() && delta.extra.is_none();
+    delta.tool_calls.retain_mut(|call| {
+        if let Some(arguments) = &mut call.arguments {
+            tails.hold(choice, &format!("{ARGUMENTS}{}", call.index), &std::mem::take(arguments));
+        }
+        call.extra = call.extra.take().map(|extra| redact_json(patterns, &extra));
+        call.id.is_some() || call.name.is_some() || call.extra.is_some()
+    });
+    delta.extra = delta.extra.take().map(|extra| redact_json(patterns, &extra));
+    let silent = delta.content.is_none() && delta.reasoning.is_none() && delta.tool_calls.is_empty();
+    let empty = delta.role.is_none() && delta.extra.is_none();
     (!(spoke && silent && empty)).then_some(delta)
 }
 
@@ -156,20 +187,22 @@ fn flush(held: Vec<(u32, String, String)>) -> impl Iterator<Item = Chunk> {
         if choice == 0 && channel == "content" {
             return Chunk::Text(text);
         }
-        let (content, reasoning) = if channel == "content" { (Some(text), None) } else { (None, Some(text)) };
-        Chunk::Delta(Delta { choice, role: None, content, reasoning, tool_calls: Vec::new(), extra: None })
+        let mut delta =
+            Delta { choice, role: None, content: None, reasoning: None, tool_calls: Vec::new(), extra: None };
+        match channel.strip_prefix(ARGUMENTS).and_then(|index| index.parse().ok()) {
+            Some(index) => {
+                let arguments = Some(text);
+                delta.tool_calls =
+                    vec![ToolCallDelta { index, id: None, name: None, arguments, extra: None }];
+            }
+            None if channel == "content" => delta.content = Some(text),
+            None => delta.reasoning = Some(text),
+        }
+        Chunk::Delta(delta)
     })
 }
 
-fn without_tails(patterns: &Patterns, chunks: Vec<Chunk>, error: &Error) -> Vec<Chunk> {
-    log::warn(format!("matches that are split over pieces are missed: {error}"));
-    let mut tails = Tails::default();
-    let mut released = release(patterns, &mut tails, chunks);
-    released.extend(flush(tails.flush(patterns, None)));
-    released
-}
-
-/// Takes matches out of each text of a JSON value.
+/// Takes matches out of the texts of a JSON value; names and numbers stay, since frames are known by them.
 fn redact_json(patterns: &Patterns, json: &str) -> String {
     fn walk(patterns: &Patterns, value: &mut Value) {
         match value {
@@ -179,15 +212,42 @@ fn redact_json(patterns: &Patterns, json: &str) -> String {
             _ => {}
         }
     }
-    match serde_json::from_str::<Value>(json) {
-        Ok(mut value) => {
-            let before = value.clone();
-            walk(patterns, &mut value);
-            // What did not change keeps its exact text.
-            if value == before { json.to_owned() } else { value.to_string() }
+    rewrite(patterns, json, walk)
+}
+
+/// Takes matches out of what a tool is called with: out of texts, names and numbers where it is JSON, which models do not always write.
+fn redact_arguments(patterns: &Patterns, arguments: &str) -> String {
+    fn walk(patterns: &Patterns, value: &mut Value) {
+        match value {
+            Value::String(text) => *text = patterns.redact(text),
+            Value::Array(items) => items.iter_mut().for_each(|item| walk(patterns, item)),
+            Value::Object(fields) => {
+                let named = std::mem::take(fields).into_iter().map(|(name, mut field)| {
+                    walk(patterns, &mut field);
+                    (patterns.redact(&name), field)
+                });
+                *fields = named.collect();
+            }
+            Value::Number(number) => {
+                let text = number.to_string();
+                let redacted = patterns.redact(&text);
+                if redacted != text {
+                    *value = Value::String(redacted);
+                }
+            }
+            Value::Null | Value::Bool(_) => {}
         }
-        Err(_) => json.to_owned(),
     }
+    rewrite(patterns, arguments, walk)
+}
+
+/// Changes a JSON value; text that is none is taken as it stands.
+fn rewrite(patterns: &Patterns, json: &str, walk: fn(&Patterns, &mut Value)) -> String {
+    let Ok(before) = serde_json::from_str::<Value>(json) else { return patterns.redact(json) };
+    let mut value = before.clone();
+    walk(patterns, &mut value);
+    // What did not change keeps its exact text, unless that says more than the value: of two fields of one name the last counts.
+    if value == before && patterns.redact(json) == json { json.to_owned() } else { value.to_string() }
 }
 
 #[cfg(test)]
@@ -250,6 +310,81 @@ mod tests {
         assert!(
             matches!(rest.as_slice(), [Chunk::Delta(Delta { choice: 1, content: Some(text), .. })] if text == "[e-mail]")
         );
+    }
+
+    fn calls(chunks: &[Chunk]) -> String {
+        let deltas = chunks.iter().filter_map(|chunk| match chunk {
+            Chunk::Delta(delta) => Some(&delta.tool_calls),
+            _ => None,
+        });
+        deltas
+            .flatten()
+            .map(|call| format!("{}:{};", call.index, call.arguments.as_deref().unwrap_or_default()))
+            .collect()
+    }
+
+    #[test]
+    fn arguments_come_whole_and_without_matches_wherever_the_pieces_are_cut() {
+        let patterns = Patterns::new(true, true, &["Project Falcon".to_owned()]);
+        let call = |index: u32, id: Option<&str>, arguments: &str| {
+            let (id, name) = (id.map(str::to_owned), id.map(|_| "send".to_owned()));
+            let arguments = Some(arguments.to_owned());
+            let tool_calls = vec![ToolCallDelta { index, id, name, arguments, extra: None }];
+            Chunk::Delta(Delta {
+                choice: 0,
+                role: None,
+                content: None,
+                reasoning: None,
+                tool_calls,
+                extra: None,
+            })
+        };
+        let text = r#"{"to":"ann\u0040example.org","body":"Hi\nbob@example.org, project falcon","card":4111111111111111}"#;
+        let expected = r#"{"to":"[e-mail]","body":"Hi\n[e-mail], [redacted]","card":"[card number]"}"#;
+        for at in 0..=text.len() {
+            let mut tails = Tails::default();
+            let mut chunks = Vec::new();
+            for piece in [
+                call(0, Some("a"), &text[..at]),
+                call(1, Some("b"), "carol@exam"),
+                call(0, None, &text[at..]),
+                call(1, None, "ple.org is no JSON"),
+                Chunk::finish("tool_calls"),
+            ] {
+                chunks.extend(release(&patterns, &mut tails, vec![piece]));
+            }
+            let given = calls(&chunks);
+            let (names, given) = given.split_at("0:;1:;".len());
+            assert_eq!(names, "0:;1:;", "id and name come when they are known");
+            let first = given.strip_prefix("0:").and_then(|rest| rest.split_once(";1:"));
+            let (first, second) = first.unwrap_or_else(|| panic!("{given}"));
+            let parsed: Value = serde_json::from_str(first).unwrap();
+            assert_eq!(parsed, serde_json::from_str::<Value>(expected).unwrap(), "cut at {at}");
+            assert_eq!(second, "[e-mail] is no JSON;", "cut at {at}");
+            assert!(matches!(chunks.last(), Some(Chunk::Finish(_))));
+        }
+    }
+
+    #[test]
+    fn further_fields_are_seen() {
+        let patterns = Patterns::new(true, true, &[]);
+        let mut tails = Tails::default();
+        let extra = || Some(r#"{"refusal":"ask ann@example.org"}"#.to_owned());
+        let tool_calls =
+            vec![ToolCallDelta { index: 0, id: None, name: None, arguments: None, extra: extra() }];
+        let delta =
+            Delta { choice: 0, role: None, content: None, reasoning: None, tool_calls, extra: extra() };
+        let shown = format!("{:?}", release(&patterns, &mut tails, vec![Chunk::Delta(delta)]));
+        assert_eq!((shown.matches("[e-mail]").count(), shown.contains("ann@")), (2, false), "{shown}");
+    }
+
+    #[test]
+    fn of_two_fields_of_one_name_none_passes() {
+        let patterns = Patterns::new(true, true, &[]);
+        let twice = r#"{"to": "ann@example.org", "to": 1}"#;
+        for redacted in [redact_json(&patterns, twice), redact_arguments(&patterns, twice)] {
+            assert_eq!(redacted, r#"{"to":1}"#);
+        }
     }
 
     #[test]

@@ -6,6 +6,9 @@ use innkeeper_sdk::serde::{self, Deserialize, Serialize};
 
 use crate::patterns::Patterns;
 
+/// How the kinds begin that are the arguments of a tool's call; its index follows.
+pub(crate) const ARGUMENTS: &str = "tool ";
+
 /// What is held back, by choice and kind of text.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(crate = "self::serde", transparent)]
@@ -34,6 +37,11 @@ impl Tails {
         released
     }
 
+    /// Takes more of a text of which nothing is let go before it is complete.
+    pub(crate) fn hold(&mut self, choice: u32, channel: &str, text: &str) {
+        self.by_channel.entry(format!("{choice} {channel}")).or_default().held.push_str(text);
+    }
+
     /// Returns what is held back of one choice or of all, as `(choice, channel, text)`: nothing more comes.
     pub(crate) fn flush(&mut self, patterns: &Patterns, choice: Option<u32>) -> Vec<(u32, String, String)> {
         let mut flushed = Vec::new();
@@ -44,7 +52,12 @@ impl Tails {
                 return true;
             }
             if !tail.held.is_empty() {
-                flushed.push((of, channel.to_owned(), patterns.finish(&tail.held, tail.before)));
+                let text = if channel.starts_with(ARGUMENTS) {
+                    crate::redact_arguments(patterns, &tail.held)
+                } else {
+                    patterns.finish(&tail.held, tail.before)
+                };
+                flushed.push((of, channel.to_owned(), text));
             }
             false
         });

@@ -59,11 +59,11 @@ impl Kept {
         Ok(())
     }
 
-    /// Stores why there is no answer, or only part of one.
-    pub(super) async fn fail(&self, error: &DispatchError) {
+    /// Stores why there is no answer, or only part of one. Of a text that is `withheld` nothing stays.
+    pub(super) async fn fail(&self, error: &DispatchError, withheld: bool) {
         let text = self.text();
         let change = MessageUpdate {
-            content: (!text.is_empty()).then_some(text),
+            content: if withheld { Some(String::new()) } else { Some(text).filter(|text| !text.is_empty()) },
             done: Some(true),
             error: Some(json!({ "content": error.to_string() }).to_string()),
             ..MessageUpdate::default()

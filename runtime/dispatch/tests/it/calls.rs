@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
-use innkeeper_dispatch::ToolTurn;
+use innkeeper_dispatch::{ActionTurn, ToolTurn};
 use innkeeper_model::authority::Authority;
 use innkeeper_model::chat::NewChat;
+use innkeeper_model::chat_message::NewMessage;
 use innkeeper_model::kv::KvScope;
 use innkeeper_model::permission::{Grant, Scope};
 use innkeeper_model::principal::Role;
+use innkeeper_model::tool::ToolContent;
 use innkeeper_model::{Permission, Principal};
 use innkeeper_store::NewUser;
 use serde_json::{Value, json};
@@ -88,6 +90,105 @@ async fn a_tool_is_called_from_every_place() {
             "{place}: {receipts:?}"
         );
     }
+    world.assert_idle().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_tool_is_called_from_an_action() {
+    let world = small().await;
+    let text = order("call", "toolbox.call", calculate("6 * 7"));
+    let authority = Authority::Own(world.ada.clone());
+    let new = NewChat { title: "t".to_owned(), folder: None };
+    let chat = world.store.chats().create(&world.ada, &authority, new).await.unwrap().id;
+    let message = NewMessage { role: "user".to_owned(), content: text, ..NewMessage::default() };
+    world.store.chat_messages().append(&authority, &chat, message).await.unwrap();
+    let turn = ActionTurn {
+        principal: world.principal(),
+        plugin: id("probe"),
+        action: "probe".to_owned(),
+        chat: Some(chat),
+        messages: None,
+        message: None,
+        locale: None,
+        body_bytes: 0,
+    };
+    let outcome = world.dispatch.run_action(turn).await.unwrap();
+    let content = outcome.result.unwrap().content;
+    let [ToolContent::Json { value }] = content.as_slice() else { panic!("{content:?}") };
+    assert_eq!(inner(value), 42.0, "{value}");
+    let children = all_of(&world, "calculator").await;
+    let parents: Vec<_> = children.iter().map(|child| child.parent.as_deref()).collect();
+    assert_eq!(parents, [Some(outcome.call.as_str())]);
+    world.assert_idle().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn models_are_asked_in_the_background_after_the_end_of_the_turn() {
+    let upstream = crate::upstream::Upstream::start().await;
+    let world = world()
+        .provider(upstream.config())
+        .plugin(plugin("probe").grant(ASKS))
+        .plugin(plugin("echo"))
+        .build()
+        .await;
+    let cases = [
+        ("completions.complete", completion("echo", "from behind"), "from behind"),
+        ("completions.stream", completion("echo", "from behind"), "behind"),
+        ("completions.models", json!({}), "echo"),
+        ("completions.embed", json!({ "model": "gpt-fake", "texts": ["a"] }), "0.5"),
+    ];
+    let scope = KvScope::User(id("probe"), world.ada.clone());
+    for (import, mut args, expected) in cases {
+        args["report"] = import.into();
+        let turn = world.turn("probe.one", &order("background", import, args));
+        assert!(world.chat(turn).await.text().contains("later"));
+        world.assert_idle().await;
+        let entry = world.store.kv().get(&scope, import).await.unwrap().expect("the background call reports");
+        let answer: Value = serde_json::from_slice(&entry.value).unwrap();
+        let answer = answer["ok"].to_string();
+        assert!(answer.contains(expected), "{import}: {answer}");
+    }
+    assert_eq!(all_of(&world, "echo").await.len(), 3, "two answers, and a list of models");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_toolbox_lists_the_tools_of_plugins_that_are_enabled() {
+    let world = world()
+        .plugin(plugin("probe").grant(&[Permission::Toolbox]))
+        .plugin(plugin("calculator"))
+        .plugin(plugin("notes").settings(|settings| settings.enabled = false))
+        .plugin(plugin("echo"))
+        .build()
+        .await;
+    let listed = world.probe("toolbox.list", json!({})).await;
+    let tools = listed["ok"].as_array().unwrap_or_else(|| panic!("{listed}"));
+    let names: Vec<_> =
+        tools.iter().map(|tool| format!("{} {}", tool["plugin"], tool["name"]).replace('"', "")).collect();
+    assert_eq!(names, ["calculator calculate", "probe call", "probe html", "probe invocation"]);
+    let manifest = world.registry.resolve(&id("calculator")).unwrap().manifest.clone();
+    let [calculate] = manifest.tools.as_slice() else { panic!("{:?}", manifest.tools) };
+    assert_eq!(tools[0]["description"], calculate.description.as_str());
+    let schema: Value = serde_json::from_str(tools[0]["parameters"].as_str().unwrap()).unwrap();
+    assert_eq!(schema, calculate.parameters);
+    assert_eq!((&schema["type"], &schema["required"]), (&json!("object"), &json!(["expression"])));
+    world.registry.enable(&id("notes")).await.unwrap();
+    let listed = world.probe("toolbox.list", json!({})).await;
+    assert!(listed.to_string().contains("add_note"), "{listed}");
+    world.assert_idle().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_plugin_that_asks_itself_for_answers_comes_to_an_end() {
+    let world = world().plugin(plugin("misbehave").grant(ASKS).limit("completions", 3)).build().await;
+    let said = world.chat(world.whole_turn("misbehave", "complete")).await;
+    let depth = innkeeper_model::limits::Limits::default().nesting;
+    assert_eq!(said.end.receipts.len() as u64, depth + 1, "itself, and so many below");
+    let error = said.error();
+    assert_eq!(error.code(), "plugin_failed");
+    assert!(error.to_string().contains("plugins may call plugins 4 levels deep"), "{error}");
+    assert_eq!(world.chat(world.whole_turn("misbehave", "complete 3")).await.text(), "done");
+    let error = world.chat(world.whole_turn("misbehave", "complete 4")).await.error();
+    assert!(error.to_string().contains("3 completions"), "{error}");
     world.assert_idle().await;
 }
 

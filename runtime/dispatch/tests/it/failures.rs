@@ -1,5 +1,7 @@
 //! Hundreds of turns that go wrong, in a row and side by side.
 
+use std::collections::BTreeSet;
+use std::sync::Mutex;
 use std::time::Duration;
 
 use futures::StreamExt;
@@ -8,12 +10,46 @@ use innkeeper_model::Permission;
 use innkeeper_model::authority::Authority;
 use innkeeper_model::chat::NewChat;
 use innkeeper_model::chat_message::{NewMessage, StoredMessage};
+use innkeeper_model::receipt::{Outcome, Receipt};
 use innkeeper_model::tool::ToolContent;
 use serde_json::json;
 
 use crate::world::{World, id, order, plugin, world};
 
 const TURNS: usize = 400;
+
+/// How a call ended, as its receipt says, and how its background work did.
+fn ending(receipt: &Receipt) -> String {
+    let said = |outcome: &Outcome| match outcome {
+        Outcome::LimitExceeded { limit } => limit.clone(),
+        other => other.as_str().to_owned(),
+    };
+    match &receipt.background {
+        Some(background) => format!("{}, {}", said(&receipt.outcome), said(&background.outcome)),
+        None => said(&receipt.outcome),
+    }
+}
+
+/// How a call that misbehaves in this way in this place may end.
+fn expected(place: &str, how: &str) -> &'static [&'static str] {
+    let is_pipe = matches!(place, "run:" | "feed:");
+    match how.split(' ').next().unwrap_or(how) {
+        // How fast this machine is decides whether the fuel of a busy guest or its time is up first.
+        "loop" | "allocate" | "background-loop" | "background-allocate" if is_pipe => &["fuel", "active"],
+        "loop" | "allocate" | "background-loop" | "background-allocate" => &["fuel", "hook"],
+        "background-calls" => &["ok, background", "ok, background-fuel", "ok, host-calls"],
+        "wait" if is_pipe => &["active"],
+        "wait" => &["hook"],
+        "flood" => &["host-calls"],
+        "trap" | "panic" | "exit" | "recurse" => &["trapped"],
+        "invalid-json" => &["invalid"],
+        // A stream says that it failed in a piece, and ends well with it.
+        "huge-error" if place == "feed:" => &["chunk-bytes"],
+        "nest" if place == "feed:" => &["ok"],
+        "huge-error" | "nest" => &["failed"],
+        _ => &["ok"],
+    }
+}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn hundreds_of_misbehaving_turns_leave_it_healthy() {
@@ -66,12 +102,16 @@ async fn hundreds_of_misbehaving_turns_leave_it_healthy() {
         "nothing",
     ];
     let places = ["run:", "feed:", "inlet:", "request:", "chunk:", "outlet:"];
+    let seen = Mutex::new(BTreeSet::new());
     let turns = (0..TURNS).map(|number| {
-        let world = &world;
+        let (world, seen) = (&world, &seen);
         async move {
             let (how, place) = (hows[number % hows.len()], places[(number / hows.len()) % places.len()]);
             let in_pipe = matches!(place, "run:" | "feed:");
-            let mut turn = world.turn(if in_pipe { "misbehave" } else { "echo" }, &format!("{place}{how}"));
+            let (model, text) = (if in_pipe { "misbehave" } else { "echo" }, format!("{place}{how}"));
+            // A piece holds its order whole where it is the only one.
+            let mut turn =
+                if place == "chunk:" { world.whole_turn(model, &text) } else { world.turn(model, &text) };
             turn.filter_ids = vec!["misbehave".to_owned()];
             if number % 7 == 0 {
                 // A client that leaves at some time or other.
@@ -82,6 +122,15 @@ async fn hundreds_of_misbehaving_turns_leave_it_healthy() {
             }
             let said = tokio::time::timeout(Duration::from_secs(20), world.chat(turn)).await;
             let said = said.unwrap_or_else(|_| panic!("{place}{how} does not end"));
+            let receipts = world.receipts(&said.end.receipts).await;
+            let kind = if in_pipe { "pipe." } else { "filter." };
+            let receipt = receipts
+                .iter()
+                .find(|receipt| receipt.plugin == id("misbehave") && receipt.export.starts_with(kind));
+            let receipt = receipt.unwrap_or_else(|| panic!("{place}{how}: {receipts:?}"));
+            let (ended, expected) = (ending(receipt), expected(place, how));
+            assert!(expected.contains(&ended.as_str()), "{place}{how} ended as {ended}, not {expected:?}");
+            seen.lock().unwrap().insert((place, how));
             if let Some(error) = said.end.error {
                 assert_ne!(error.code(), "internal_error", "{place}{how}: {error:?}");
                 assert!(!error.to_string().contains(['\n', '\u{1b}']), "{error:?}");
@@ -89,6 +138,7 @@ async fn hundreds_of_misbehaving_turns_leave_it_healthy() {
         }
     });
     futures::stream::iter(turns).buffer_unordered(4).for_each(|()| async {}).await;
+    assert_eq!(seen.lock().unwrap().len(), hows.len() * places.len(), "each way in each place");
     world.assert_idle().await;
     assert_eq!(world.chat(world.turn("echo", "still here")).await.text(), "still here");
     world.assert_idle().await;
@@ -106,9 +156,13 @@ async fn turns_that_find_no_instance_are_told_when_to_come_back() {
     let first = sleeps().await.unwrap();
     let said = crate::world::read(first).await;
     assert_eq!(said.end.error, None);
-    let handles: Vec<_> =
+    let mut handles: Vec<_> =
         futures::future::join_all((0..3).map(|_| world.dispatch.chat(world.turn("misbehave", "feed:wait"))))
             .await;
+    for handle in &mut handles {
+        // It has its slot where its answer has begun.
+        handle.as_mut().unwrap().frames.recv().await.unwrap();
+    }
     let many: Vec<_> = (0..4).map(|_| world.chat(world.turn("echo", "a b c d"))).collect();
     let blocked = futures::future::join_all(many);
     let blocked = tokio::time::timeout(Duration::from_millis(500), blocked).await;

@@ -10,9 +10,13 @@
 mod actions;
 mod calls;
 mod clients;
+mod context;
 mod events;
 mod failures;
+mod filters;
+mod guards;
 mod hub;
+mod logs;
 mod models;
 mod people;
 mod provider;

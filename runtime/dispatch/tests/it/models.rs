@@ -14,6 +14,11 @@ fn lists(name: &'static str, import: &str, args: Value) -> Installed {
     plugin("probe").named(name).valves(json!({ "job": order("models", import, args) }))
 }
 
+/// `probe`, which describes its models so.
+fn described(name: &'static str, description: &str) -> Installed {
+    lists(name, "context.locale", json!({ "description": description }))
+}
+
 async fn models(world: &World, user: &UserId) -> Vec<ModelEntry> {
     world.dispatch.models(&Principal::person(user.clone(), Role::User)).await
 }
@@ -62,4 +67,23 @@ async fn lists_are_kept_for_each_person_apart_and_as_long_as_the_plugin_stays() 
     world.registry.enable(&id("tells")).await.unwrap();
     assert_eq!(models(&world, &world.ada).await.len(), 2);
     assert_eq!(asked(&world, "tells").await, 3);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_description_has_bounds_and_no_control_characters_but_new_lines() {
+    let world = world()
+        .plugin(described("long", &"d".repeat(4_096)))
+        .plugin(described("longer", &"d".repeat(4_097)))
+        .plugin(described("lines", "first\nsecond"))
+        .plugin(described("red", "\u{1b}[31mred"))
+        .plugin(described("returns", "first\r\nsecond"))
+        .build()
+        .await;
+    let listed = models(&world, &world.ada).await;
+    let shown: Vec<_> =
+        listed.iter().map(|model| (model.id.as_str(), model.description.as_deref().map(str::len))).collect();
+    let both = |plugin: [&'static str; 2], length| plugin.map(|id| (id, Some(length)));
+    let expected = [both(["lines.one", "lines.two"], 12), both(["long.one", "long.two"], 4_096)].concat();
+    assert_eq!(shown, expected);
+    world.assert_idle().await;
 }

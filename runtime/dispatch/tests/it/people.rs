@@ -44,6 +44,8 @@ async fn a_role_that_another_program_changes_ends_the_persons_turns() {
         }
     }
     assert_eq!(world.store.plugins().generation().await.unwrap(), generation);
+    // The end of a turn is told a moment before its task is over.
+    crate::world::soon("the others are over", || world.dispatch.running() < 2).await;
     assert_eq!(world.dispatch.running(), 1, "Bob's goes on");
 }
 

@@ -35,6 +35,7 @@ pub(crate) struct Builder {
     ask_timeout: Duration,
     reconnect_grace: Duration,
     stall_timeout: Duration,
+    clock: Clock,
 }
 
 /// A guest as it is to be installed.
@@ -127,6 +128,12 @@ impl Builder {
         self
     }
 
+    /// What the server takes for the time.
+    pub(crate) fn clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
+    }
+
     pub(crate) async fn build(self) -> World {
         let directory = tempfile::tempdir().unwrap();
         let url = format!("sqlite:///{}", directory.path().join("data.db").display());
@@ -134,7 +141,7 @@ impl Builder {
             connect(&Options { max_connections: self.connections, ..Options::new(&url) }).await.unwrap();
         migrate::upgrade(&pool, &Clock::System, migrate::Target::Latest).await.unwrap();
         let files = Arc::new(LocalFiles::new(directory.path().join("files")).unwrap());
-        let store = Store::new(pool, Clock::System, files);
+        let store = Store::new(pool, self.clock, files);
         let ada = person(&store, "Ada").await;
         let bob = person(&store, "Bob").await;
         let sandbox = Sandbox::new(SandboxOptions {
@@ -231,6 +238,7 @@ pub(crate) fn world() -> Builder {
         ask_timeout: Duration::from_secs(20),
         reconnect_grace: Duration::from_secs(5),
         stall_timeout: Duration::from_secs(60),
+        clock: Clock::System,
     }
 }
 

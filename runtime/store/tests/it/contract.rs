@@ -7,6 +7,7 @@ mod cancellation;
 mod chat_messages;
 mod chats;
 mod columns;
+mod config;
 mod files;
 mod full;
 mod hostile;

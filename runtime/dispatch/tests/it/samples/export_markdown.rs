@@ -10,7 +10,7 @@ use innkeeper_model::tool::ToolContent;
 use innkeeper_model::{ChatId, Permission};
 use serde_json::{Value, json};
 
-use super::chat_of;
+use super::{chat_of, sqlite};
 use crate::world::{World, id, plugin, world};
 
 const NEEDED: &[Permission] = &[Permission::FilesWrite, Permission::EventsCall, Permission::EventsEmit];
@@ -90,6 +90,24 @@ async fn the_file_holds_the_chat() {
     assert_eq!(file.size, Some(expected.len() as u64));
     let theirs = Authority::Own(world.bob.clone());
     assert!(world.store.files().open(&theirs, id).await.unwrap().is_none(), "the file is the person's own");
+    world.assert_idle().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_message_keeps_its_link_to_the_file() {
+    let (world, chat) = with(NEEDED).await;
+    let (_, outcome) = export(&world, &chat, json!("Plans")).await;
+    let content = outcome.unwrap().result.unwrap().content;
+    let [ToolContent::File { id }] = content.as_slice() else { panic!("{content:?}") };
+    let rows = "SELECT role, files FROM chat_message WHERE chat_id = ? ORDER BY id";
+    let rows: Vec<(String, Option<String>)> =
+        sqlx::query_as(rows).bind(chat.as_str()).fetch_all(sqlite(&world)).await.unwrap();
+    let [(question, none), (answer, files)] = rows.as_slice() else { panic!("{rows:?}") };
+    assert_eq!((question.as_str(), answer.as_str()), ("user", "assistant"));
+    assert!(none.as_deref().is_none_or(|none| none == "null"), "{none:?}");
+    let files: Value = serde_json::from_str(files.as_deref().unwrap()).unwrap();
+    assert_eq!((&files[0]["id"], &files[0]["name"]), (&json!(id.as_str()), &json!("Plans.md")), "{files}");
+    assert_eq!(files.as_array().map(Vec::len), Some(1));
     world.assert_idle().await;
 }
 

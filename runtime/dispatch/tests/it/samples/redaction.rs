@@ -54,6 +54,74 @@ async fn all_text_that_frames_carry_is_seen() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_tools_are_called_with_is_seen() {
+    let upstream = Upstream::start().await;
+    let call =
+        |fields: Value| json!({ "choices": [{"index": 0, "delta": {"tool_calls": [fields]}}] }).to_string();
+    let first =
+        json!({ "index": 0, "id": "c1", "type": "function", "function": {"name": "send", "arguments": ""} });
+    let second = json!({ "index": 1, "id": "c2", "type": "function", "function": {"name": "send", "arguments": "{\"to\":\"bob@" } });
+    let piece = |index: u32, text: &str| call(json!({ "index": index, "function": {"arguments": text} }));
+    upstream.say(vec![
+        delta("ask ann@exam"),
+        call(first),
+        piece(0, r#"{"to":"ann@exam"#),
+        call(second),
+        piece(0, r#"ple.org","text":"Hi\nproject"#),
+        piece(1, r#"example.org"}"#),
+        delta("ple.org"),
+        piece(0, r#" heron"}"#),
+    ]);
+    let asked = json!({ "model": "gpt-fake", "stream": true, "messages": [
+        {"role": "user", "content": "hi"},
+        {"role": "assistant", "content": null, "refusal": "not to ann@example.org", "tool_calls": [
+            {"id": "c0", "type": "function", "function": {"name": "send", "arguments": r#"{"to":"ann@example.org"}"#}}
+        ]},
+        {"role": "tool", "tool_call_id": "c0", "content": "sent to ann@example.org"},
+    ]});
+    for said in both(redaction, &upstream, &[asked]).await.into_iter().flatten() {
+        assert_eq!(said.end.error, None);
+        let mut collected = innkeeper_model::chunk::Collector::default();
+        said.chunks.iter().for_each(|chunk| collected.add(chunk).unwrap());
+        let answer: Value = serde_json::from_str(&collected.completion_json("id", 0, "m").unwrap()).unwrap();
+        let message = &answer["choices"][0]["message"];
+        assert_eq!(message["content"], "ask [e-mail]", "{answer}");
+        let arguments =
+            |index: usize| message["tool_calls"][index]["function"]["arguments"].as_str().unwrap();
+        let parsed = |index| serde_json::from_str::<Value>(arguments(index)).unwrap();
+        assert_eq!(parsed(0), json!({ "to": "[e-mail]", "text": "Hi\n[redacted]" }), "{answer}");
+        assert_eq!(parsed(1), json!({ "to": "[e-mail]" }), "{answer}");
+        assert_eq!(message["tool_calls"][1]["id"], "c2");
+        let shown = format!("{:?}", said.chunks);
+        assert!(!["ann@", "bob@", "heron"].iter().any(|part| shown.contains(part)), "{shown}");
+    }
+    for body in upstream.asked() {
+        let body = body.to_string();
+        assert_eq!((body.matches("[e-mail]").count(), body.contains("ann@")), (3, false), "{body}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_its_storage_a_fresh_instance_lets_nothing_through() {
+    let upstream = Upstream::start().await;
+    upstream.say(["Write to ann@exam", "ple.org"].map(delta).to_vec());
+    let build = |builder: Builder| builder.provider(upstream.config()).plugin(plugin("redaction").global());
+    let [kept, fresh] = either_way(build).await;
+    assert_eq!(kept.chat(kept.turn("gpt-fake", "hi")).await.text(), "Write to [e-mail]", "it needs none");
+    let chat = chat_of(&fresh, &fresh.ada, "Stored").await;
+    let turn = fresh.turn("gpt-fake", "hi");
+    let said = fresh.chat(ChatTurn { chat: Some(chat.clone()), store_turn: true, ..turn }).await;
+    assert_eq!(said.chunks, []);
+    let error = said.error();
+    assert_eq!(error.code(), "plugin_failed");
+    assert!(error.to_string().contains("was denied `kv`"), "{error}");
+    assert_eq!(rows(&fresh, &chat).await, [row("user", "hi", None), row("assistant", "", None)]);
+    for world in [kept, fresh] {
+        world.assert_idle().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_operator_turns_each_kind_off() {
     const ASKED: &str = "ann@example.org, 4111 1111 1111 1111, project heron";
     for (valves, expected) in [

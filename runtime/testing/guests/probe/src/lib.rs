@@ -98,13 +98,15 @@ impl Probe {
 impl Pipe for Probe {
     async fn models(&self, invocation: Invocation) -> Result<ModelList, PluginError> {
         let settings: Settings = config::valves()?;
-        let mut cache_seconds = 0;
+        let (mut cache_seconds, mut description) = (0, None);
         if let Some(order) = Order::parse(&settings.job).filter(|order| order.place == Place::Models) {
             order.obey(&invocation).await;
             cache_seconds = order.args["cache_seconds"].as_u64().unwrap_or_default() as u32;
+            description = order.args["description"].as_str().map(str::to_owned);
         }
         let about = innkeeper_sdk::serde_json::to_string(&invocation)?;
         let model = |id: &str| Model {
+            description: description.clone(),
             extra: Some(json!({ "invocation": about }).to_string()),
             ..Model::new(id, id)
         };
@@ -144,7 +146,7 @@ impl Filter for Probe {
         invocation: Invocation,
         mut request: ChatRequest,
     ) -> Result<ChatRequest, PluginError> {
-        answer_in_request(Place::Inlet, &invocation, &mut request).await;
+        answer_in_request(Place::Inlet, &invocation, &mut request).await?;
         Ok(request)
     }
 
@@ -153,13 +155,19 @@ impl Filter for Probe {
         invocation: Invocation,
         mut request: ChatRequest,
     ) -> Result<ChatRequest, PluginError> {
-        answer_in_request(Place::Request, &invocation, &mut request).await;
+        answer_in_request(Place::Request, &invocation, &mut request).await?;
         Ok(request)
     }
 
     async fn stream(&self, mut chunks: Vec<Chunk>) -> Result<Vec<Chunk>, PluginError> {
         let text: String = chunks.iter().filter_map(Chunk::text).collect();
         if let Some(order) = Order::parse(&text).filter(|order| order.place == Place::Stream) {
+            order.refuse()?;
+            if order.import == "chunks" {
+                let more: Vec<Chunk> = innkeeper_sdk::serde_json::from_value(order.args["chunks"].clone())?;
+                chunks.extend(more);
+                return Ok(chunks);
+            }
             chunks.push(Chunk::Text(order.obey_alone().await.to_string()));
         }
         Ok(chunks)
@@ -173,6 +181,7 @@ impl Filter for Probe {
         if let Some(last) = messages.last_mut()
             && let Some(order) = Order::parse(&last.content).filter(|order| order.place == Place::Outlet)
         {
+            order.refuse()?;
             last.content = order.obey(&invocation).await.to_string();
         }
         Ok(messages)
@@ -222,14 +231,20 @@ impl Probe {
     }
 }
 
-/// Makes the call if it is for this hook, and leaves what came of it as a system prompt at the end; or sends the request to another model.
-async fn answer_in_request(place: Place, invocation: &Invocation, request: &mut ChatRequest) {
+/// Makes the call if it is for this hook, and leaves what came of it as a system prompt at the end; or sends the request to another model, or refuses.
+async fn answer_in_request(
+    place: Place,
+    invocation: &Invocation,
+    request: &mut ChatRequest,
+) -> Result<(), PluginError> {
     let order = Order::parse(&request.last_user_text().unwrap_or_default());
     if let Some(order) = order.filter(|order| order.place == place) {
+        order.refuse()?;
         if let Some(model) = order.args["model"].as_str().filter(|_| order.import == "request.model") {
             request.model = model.to_owned();
-            return;
+            return Ok(());
         }
         request.messages.push(Message::system(order.obey(invocation).await.to_string()));
     }
+    Ok(())
 }

@@ -22,7 +22,7 @@ pub(crate) enum Place {
     Models,
     /// While the pipe feeds its stream; the import `chunks` sends the pieces in `args.chunks`.
     Feed,
-    /// The filter's hooks.
+    /// The filter's hooks. On pieces the import `chunks` adds those in `args.chunks`.
     Inlet,
     Request,
     Stream,
@@ -49,6 +49,16 @@ impl Order {
     /// `None` for text that is no order.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         serde_json::from_str(text.trim()).ok()
+    }
+
+    /// The imports `reject` and `fail`, which only the filter's hooks know: they return `args.text` as that error.
+    pub(crate) fn refuse(&self) -> Result<(), PluginError> {
+        let text = self.args["text"].as_str().unwrap_or_default();
+        match self.import.as_str() {
+            "reject" => Err(PluginError::rejected(text)),
+            "fail" => Err(PluginError::failed(text)),
+            _ => Ok(()),
+        }
     }
 
     /// Makes the call: `{"ok": …}`, `{"error": {…}}` as the host refused it, or `{"bad": "…"}` where the order makes no sense.

@@ -1,0 +1,207 @@
+//! Guards: what becomes of a turn where one does not say that it may go on.
+
+use innkeeper_dispatch::{ChatTurn, Frame};
+use innkeeper_model::ChatId;
+use innkeeper_model::Permission;
+use innkeeper_model::authority::Authority;
+use innkeeper_model::chat::NewChat;
+use innkeeper_model::chat_message::StoredMessage;
+use innkeeper_model::chunk::Chunk;
+use innkeeper_model::manifest::FilterDescription;
+use innkeeper_model::plugin::OnFailure;
+use innkeeper_model::receipt::Receipt;
+use serde_json::{Value, json};
+
+use crate::world::{Installed, World, completion, id, order, plugin, read, world};
+
+/// A guest as a guard in every turn, which its operator would rather have skipped.
+fn guard(guest: &'static str) -> Installed {
+    plugin(guest)
+        .filter(|filter| (filter.toggle, filter.guard) = (false, true))
+        .global()
+        .settings(|settings| settings.on_failure = OnFailure::Skip)
+}
+
+fn outlet_alone(filter: &mut FilterDescription) {
+    (filter.toggle, filter.guard) = (false, true);
+    (filter.hooks.stream, filter.hooks.outlet) = (false, true);
+}
+
+async fn chat_of(world: &World) -> ChatId {
+    let new = NewChat { title: "Stored".to_owned(), folder: None };
+    world.store.chats().create(&world.ada, &Authority::Own(world.ada.clone()), new).await.unwrap().id
+}
+
+async fn answer(world: &World, chat: &ChatId) -> StoredMessage {
+    let authority = Authority::Own(world.ada.clone());
+    world.store.chat_messages().branch(&authority, chat, None).await.unwrap().pop().unwrap()
+}
+
+fn stored(turn: ChatTurn, chat: &ChatId) -> ChatTurn {
+    ChatTurn { chat: Some(chat.clone()), store_turn: true, ..turn }
+}
+
+/// The chat's document as the database has it.
+async fn document(world: &World, chat: &ChatId) -> String {
+    let innkeeper_store::Pool::Sqlite(pool) = world.store.pool() else { panic!("these tests run on SQLite") };
+    let document = sqlx::query_scalar("SELECT chat FROM chat WHERE id = ?").bind(chat.as_str());
+    document.fetch_one(pool).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_piece_on_which_a_guard_fails_is_not_shown() {
+    for keep in [true, false] {
+        let world = world()
+            .keep_instances(keep)
+            .plugin(plugin("echo"))
+            .plugin(guard("misbehave"))
+            .plugin(guard("probe"))
+            .build()
+            .await;
+        let said = world.chat(world.turn("echo", "a chunk:huge-error b")).await;
+        assert_eq!(said.texts(), ["a "], "keep {keep}");
+        let error = said.error();
+        assert_eq!(error.code(), "plugin_failed", "keep {keep}: {error}");
+        assert!(error.to_string().contains("`misbehave`"), "{error}");
+        for (import, code) in [("fail", "plugin_failed"), ("reject", "rejected")] {
+            let text = order("stream", import, json!({ "text": "Not_this." }));
+            let said = world.chat(world.whole_turn("echo", &text)).await;
+            assert!(said.chunks.is_empty(), "keep {keep}: {said:?}");
+            let error = said.error();
+            assert_eq!(error.code(), code, "keep {keep}");
+            assert!(error.to_string().ends_with("Not_this."), "{error}");
+        }
+        world.assert_idle().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_an_answer_that_a_guards_outlet_did_not_let_through_no_text_is_stored() {
+    for keep in [true, false] {
+        let world =
+            world().keep_instances(keep).plugin(plugin("echo")).plugin(guard("misbehave")).build().await;
+        for (how, code) in [
+            ("outlet:trap", "plugin_crashed"),
+            ("outlet:huge-error", "plugin_failed"),
+            ("outlet:panic", "plugin_crashed"),
+            ("outlet:invalid-json", "plugin_broke_contract"),
+        ] {
+            let chat = chat_of(&world).await;
+            let asks = json!({ "model": "echo", "messages": [
+                {"role": "user", "content": how}, {"role": "assistant", "content": "before"}, {"role": "user", "content": how},
+            ]});
+            let said = world.chat(stored(world.turn_of(asks), &chat)).await;
+            assert!(said.events().is_empty(), "{how}: {said:?}");
+            let error = said.error();
+            assert_eq!(error.code(), code, "keep {keep} {how}: {error}");
+            let answer = answer(&world, &chat).await;
+            assert_eq!(
+                (answer.role.as_str(), answer.content.as_str(), answer.done),
+                ("assistant", "", true),
+                "{how}"
+            );
+            assert!(answer.error.unwrap().contains("`misbehave`"), "{how}");
+            let document: Value = serde_json::from_str(&document(&world, &chat).await).unwrap();
+            let kept = &document["history"]["messages"][answer.id.as_str()];
+            assert_eq!((&kept["content"], &kept["originalContent"]), (&json!(""), &Value::Null), "{how}");
+        }
+        world.assert_idle().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_a_broken_answer_only_that_is_stored_which_a_guard_has_seen() {
+    let broken = order("feed", "chunks", json!({ "chunks": [{"Text": "half "}, {"Failed": "no more"}] }));
+    for (filter, expected) in [(None, "half "), (Some(outlet_alone as fn(&mut FilterDescription)), "")] {
+        let guard = guard("nothing").named("watch");
+        let guard = match filter {
+            Some(alone) => guard.filter(alone),
+            None => guard,
+        };
+        let world = world().plugin(plugin("probe")).plugin(guard).build().await;
+        let chat = chat_of(&world).await;
+        let error = world.chat(stored(world.turn("probe.one", &broken), &chat)).await.error();
+        assert_eq!(error.code(), "answer_failed");
+        let answer = answer(&world, &chat).await;
+        assert_eq!((answer.content.as_str(), answer.done), (expected, true));
+        world.assert_idle().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_is_not_stored_past_a_guard_that_finds_no_slot() {
+    let world = world()
+        .keep_instances(false)
+        .plugin(plugin("echo"))
+        .plugin(plugin("misbehave"))
+        .plugin(guard("probe").filter(outlet_alone).limit("calls-per-plugin", 1).limit("queue-wait", 200))
+        .build()
+        .await;
+    let chat = chat_of(&world).await;
+    // The guard's one slot is free while the model answers, and somebody else has it when the answer is complete.
+    let first = stored(world.turn("misbehave", "feed:sleep 1000"), &chat);
+    let mut first = world.dispatch.chat(first).await.unwrap();
+    assert!(matches!(first.frames.recv().await, Some(Frame::Chunk(_))));
+    let sleeps = order("inlet", "wasi.sleep", json!({ "milliseconds": 20_000 }));
+    let second = world.dispatch.chat(world.turn("echo", &sleeps)).await.unwrap();
+    let error = read(first).await.error();
+    assert_eq!(error.code(), "unavailable", "{error}");
+    drop(second);
+    assert_eq!(answer(&world, &chat).await.content, "");
+    world.assert_idle().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_an_answer_whose_client_leaves_only_that_is_stored_which_a_guard_has_seen() {
+    for (alone, expected) in [(false, "outlet:wait"), (true, "")] {
+        let guard = guard("misbehave");
+        let guard = if alone { guard.filter(outlet_alone) } else { guard };
+        let world = world().plugin(plugin("echo")).plugin(guard).build().await;
+        let chat = chat_of(&world).await;
+        let mut handle = world.dispatch.chat(stored(world.turn("echo", "outlet:wait"), &chat)).await.unwrap();
+        // The answer is complete, and its guard takes its time over it.
+        while !matches!(handle.frames.recv().await, Some(Frame::Chunk(Chunk::Finish { .. }))) {}
+        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+        drop(handle);
+        world.assert_idle().await;
+        let answer = answer(&world, &chat).await;
+        assert_eq!((answer.content.as_str(), answer.done), (expected, true), "alone {alone}");
+        assert!(answer.error.unwrap().contains("cancelled"));
+    }
+}
+
+async fn receipts_of(world: &World, plugin: &str) -> Vec<Receipt> {
+    world.assert_idle().await;
+    world.dispatch.receipts().flush().await;
+    let filter = innkeeper_store::ReceiptFilter { plugin: Some(id(plugin)), ..Default::default() };
+    let page = innkeeper_model::page::PageRequest { cursor: None, limit: 100 };
+    let stored = world.store.invocations().list(&filter, &page).await.unwrap().items;
+    stored.into_iter().map(|stored| stored.receipt).collect()
+}
+
+/// Two guards that each do the same work on a request of `probe`, which has this much fuel. Gives what the request came to, and what each guard used.
+async fn guarded(fuel: u64) -> (Value, [u64; 2]) {
+    let busy = |name| guard("misbehave").named(name).limit("host-calls", 1_000_000);
+    let world = world()
+        .plugin(plugin("probe").grant(&[Permission::Completions]).limit("fuel", fuel))
+        .plugin(plugin("echo"))
+        .plugin(busy("one"))
+        .plugin(busy("two"))
+        .build()
+        .await;
+    let said = world.probe("completions.complete", completion("echo", "inlet:flood 200000")).await;
+    let used = async |plugin| receipts_of(&world, plugin).await[0].delivered.fuel;
+    (said, [used("one").await, used("two").await])
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn guards_of_a_plugins_request_use_no_more_together_than_its_caller_has_left() {
+    let (said, [one, two]) = guarded(10_000_000_000).await;
+    assert!(said.get("ok").is_some(), "{said}");
+    // Enough for each of them, and not for both.
+    let fuel = (one + two) / 5 * 4;
+    let (said, used) = guarded(fuel).await;
+    assert_eq!(said["error"]["subject"], "fuel", "{said}");
+    assert!(used[0] > one / 10 * 9, "the first did its work: {used:?}");
+    assert!(used[0] + used[1] <= fuel, "{used:?} of {fuel}");
+}
