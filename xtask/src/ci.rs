@@ -32,7 +32,7 @@ pub(crate) fn run(arguments: &Arguments, progress: &Progress) -> Result<()> {
         ("deny", Box::new(dependencies)),
         ("generated files clean", Box::new(|| docs::run(&docs::Arguments { check: true }, progress))),
         ("test", Box::new(move || test::run(&tests, progress))),
-        ("demo --once", Box::new(|| demo::run(&demo::Arguments::after_tests(), progress))),
+        ("demo --once", Box::new(|| demo::run(&demo::Arguments::once(), progress))),
     ];
     let begun = Instant::now();
     for (name, body) in steps {

@@ -36,9 +36,9 @@ pub(crate) struct Arguments {
 }
 
 impl Arguments {
-    /// For a check right after the tests, which have built the same server.
-    pub(crate) fn after_tests() -> Self {
-        Self { once: true, data_dir: None, port: 0, no_build: true }
+    /// For a check that what the demo builds, starts and shows works.
+    pub(crate) fn once() -> Self {
+        Self { once: true, data_dir: None, port: 0, no_build: false }
     }
 }
 
@@ -49,7 +49,15 @@ pub(crate) fn run(arguments: &Arguments, progress: &Progress) -> Result<()> {
         progress.note("building the sample plugins");
         guests::run(&guests::Arguments::default(), progress)?;
         progress.note("building the server");
-        workspace::run(workspace::cargo().args(["build", "--package", "innkeeper-cli"]))?;
+        // With examples, and so with what tests need besides: another choice would be compiled with other features, and the engine twice
+        // on a machine that runs the demo and the tests.
+        workspace::run(workspace::cargo().args([
+            "build",
+            "--workspace",
+            "--bin",
+            "innkeeper",
+            "--examples",
+        ]))?;
     }
 
     let innkeeper = Innkeeper::new(&data_dir);

@@ -34,7 +34,11 @@ pub(crate) fn run(arguments: &Arguments, progress: &Progress) -> Result<()> {
     if !arguments.no_guests {
         guests::run(&guests::Arguments::default(), progress)?;
     }
-    if arguments.runner.is_empty() {
+    if !has_nextest() {
+        // Tests run an example as a program. The compiler's own runner makes tests of examples that it is asked for, and leaves out others.
+        workspace::run(workspace::cargo().args(["build", "--workspace", "--examples"]))?;
+    }
+    if arguments.is_whole() {
         // Building before the servers start keeps a compile error from costing their start. Not all options of a run fit a build.
         workspace::run(runner().arg("--no-run"))?;
     }
@@ -43,15 +47,16 @@ pub(crate) fn run(arguments: &Arguments, progress: &Progress) -> Result<()> {
 
     // A filter is for the tests of the workspace; without one, the examples and the guests' own tests are part of
     // "every test" and come first, so that the summary of the most is the last thing to be read.
-    if arguments.runner.is_empty() {
+    if arguments.is_whole() {
         if !arguments.no_doc {
             let mut examples = workspace::cargo();
-            examples.args(["test", "--doc", "--quiet"]);
+            examples.args(["test", "--doc", "--quiet"]).args(&arguments.runner);
             databases.export(&mut examples);
             workspace::run(&mut examples)?;
         }
         let mut guests = runner();
         guests.args(["--workspace", "--manifest-path"]).arg(workspace::guests_manifest());
+        guests.args(&arguments.runner);
         workspace::run(guests.env("CARGO_TARGET_DIR", workspace::guests_dir()))?;
     }
     let mut tests = runner();
@@ -64,13 +69,54 @@ pub(crate) fn run(arguments: &Arguments, progress: &Progress) -> Result<()> {
     outcome
 }
 
+impl Arguments {
+    /// Whether all tests are to run: what is for the runner chooses none.
+    fn is_whole(&self) -> bool {
+        self.runner.iter().all(|argument| argument == "--no-fail-fast")
+    }
+}
+
+fn has_nextest() -> bool {
+    workspace::program("cargo-nextest").is_some()
+}
+
 /// cargo-nextest, which runs each test in a process of its own, or else `cargo test`.
 fn runner() -> Command {
     let mut command = workspace::cargo();
-    if workspace::program("cargo-nextest").is_some() {
+    if has_nextest() {
         command.args(["nextest", "run"]);
     } else {
         command.args(["test", "--lib", "--bins", "--tests"]);
     }
     command
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+    use clap::Parser as _;
+
+    use super::Arguments;
+
+    #[derive(clap::Parser)]
+    struct Line {
+        #[command(flatten)]
+        test: Arguments,
+    }
+
+    #[test]
+    fn an_option_of_the_runner_that_chooses_no_tests_runs_all() {
+        for (line, whole) in [
+            ("test", true),
+            ("test --no-fail-fast", true),
+            ("test --no-doc --no-fail-fast", true),
+            ("test -p innkeeper-store", false),
+            ("test --no-fail-fast -p innkeeper-store", false),
+            ("test quarantine", false),
+        ] {
+            let arguments = Line::try_parse_from(line.split(' ')).unwrap().test;
+            assert_eq!(arguments.is_whole(), whole, "{line}");
+        }
+    }
 }

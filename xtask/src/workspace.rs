@@ -29,15 +29,19 @@ pub(crate) fn guests_dir() -> PathBuf {
     target_dir().join("guests")
 }
 
+/// What `cargo run` tells a program of its package. Build scripts (ring's, for one) run again where these change, so that cargo called
+/// from here and cargo called by hand would each undo the other's work, and compile everything above them anew.
+const OF_PACKAGE: [&str; 2] = ["CARGO_PKG_", "CARGO_MANIFEST_"];
+
 /// The cargo that runs this task, called from the root of the checkout.
 pub(crate) fn cargo() -> Command {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(root()).stdin(Stdio::null());
-    // What cargo says of this package is not for those that the command builds: `ring` is compiled anew, and all that
-    // use it, whenever these variables have changed since it was.
-    let said = |name: &str| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
-    for (name, _) in env::vars_os().filter(|(name, _)| name.to_str().is_some_and(said)) {
-        command.env_remove(name);
+    for (name, _) in env::vars_os() {
+        let name_text = name.to_string_lossy();
+        if OF_PACKAGE.iter().any(|prefix| name_text.starts_with(prefix)) {
+            command.env_remove(&name);
+        }
     }
     command
 }
@@ -80,4 +84,19 @@ fn shown(command: &Command) -> String {
     }
     line.push('`');
     line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cargo_called_from_here_sees_nothing_of_this_package() {
+        let is_ours = |name: &str| OF_PACKAGE.iter().any(|prefix| name.starts_with(prefix));
+        let ours: Vec<_> = env::vars_os().filter(|(name, _)| is_ours(&name.to_string_lossy())).collect();
+        assert!(!ours.is_empty(), "cargo tells tests of their package, too");
+        for (name, _) in ours {
+            assert!(cargo().get_envs().any(|env| env == (name.as_os_str(), None)), "{}", name.display());
+        }
+    }
 }

@@ -63,7 +63,7 @@ pub(crate) enum Command {
     Db(Db),
     /// Reads a component, writes machine code: for the server's own use
     #[command(hide = true)]
-    CompileWorker,
+    CompileWorker { arguments: Vec<String> },
 }
 
 #[derive(Debug, clap::Args)]

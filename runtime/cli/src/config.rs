@@ -42,6 +42,7 @@ pub(crate) struct Settings {
     pub(crate) component_max: u64,
     pub(crate) compile_timeout: Duration,
     pub(crate) instances: u32,
+    pub(crate) stack: usize,
     pub(crate) json_max: u64,
     pub(crate) connections: u64,
     pub(crate) ask_timeout: Duration,
@@ -106,6 +107,7 @@ impl Settings {
             component_max: from.number("plugin.component_max", 64 << 20, 1 << 10, 1 << 30)?,
             compile_timeout: from.seconds("plugin.compile_timeout", 60, 3600)?,
             instances: u32_of(from.number("plugin.instances", 1_000, 1, 100_000)?),
+            stack: usize_of(from.number("plugin.stack", 512 << 10, 64 << 10, 16 << 20)?),
             json_max: from.number("http.json_max", 8 << 20, 1 << 10, 1 << 30)?,
             connections: from.number("http.connections", 16_384, 1, 1_000_000)?,
             ask_timeout: from.seconds("events.ask_timeout", 120, 24 * 3600)?,
@@ -146,6 +148,10 @@ fn capped(mut limits: Limits, ceilings: &Limits) -> Limits {
     limits
 }
 
+fn usize_of(number: u64) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}
+
 fn u32_of(number: u64) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
 }
@@ -168,4 +174,20 @@ fn sqlite_url(data_dir: &Placed<PathBuf>) -> Result<String, SettingError> {
     let escaped = path.to_str().ok_or_else(unfit)?;
     let escaped = escaped.replace('%', "%25").replace('?', "%3F").replace('#', "%23");
     Ok(format!("sqlite:///{escaped}"))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test may panic")]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+
+    #[test]
+    fn a_server_that_nobody_has_set_up_listens_on_this_machine_alone() {
+        let args = Args::try_parse_from(["innkeeper", "serve"]).unwrap();
+        let settings = Settings::load(&args, vec![("HOME".into(), "/proc/nobody".into())]).unwrap();
+        assert!(settings.listen.ip().is_loopback(), "{}", settings.listen);
+        assert_eq!(settings.allowed_origins, [""; 0]);
+    }
 }

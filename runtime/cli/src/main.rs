@@ -38,8 +38,8 @@ fn main() -> ExitCode {
         Ok(args) => args,
         Err(error) => return refuse(&error),
     };
-    if matches!(args.command, Command::CompileWorker) {
-        return compile_worker::run();
+    if let Command::CompileWorker { arguments } = &args.command {
+        return compile_worker::run(arguments);
     }
     let output = Output::new(args.json);
     match run(args, &output) {
@@ -77,6 +77,6 @@ fn run(args: Args, output: &Output) -> anyhow::Result<()> {
         Command::User(command) => user::run(command, &settings, output),
         Command::Key(command) => key::run(command, &settings, output),
         Command::Db(command) => db::run(command, &settings, output),
-        Command::CompileWorker => Ok(()),
+        Command::CompileWorker { .. } => Ok(()),
     }
 }

@@ -35,7 +35,7 @@ async fn serve(settings: &Settings, output: &Output, guests: tokio::runtime::Han
     let options = server_options(settings);
     let server = Server::new(ServerState { dispatch, registry, store, options });
     let stop = Stop::default();
-    tokio::spawn(signals(stop.clone()));
+    tokio::spawn(signals(Signals::listen().context("signals cannot be received")?, stop.clone()));
     if !address.ip().is_loopback() {
         tracing::warn!(%address, "listening beyond this machine without TLS; put a proxy with TLS in front");
     }
@@ -84,24 +84,45 @@ fn server_options(settings: &Settings) -> ServerOptions {
 }
 
 /// The first signal stops in order, the second at once.
-async fn signals(stop: Stop) {
-    wait().await;
+async fn signals(mut signals: Signals, stop: Stop) {
+    signals.next().await;
     stop.drain.cancel();
-    wait().await;
+    signals.next().await;
     stop.now.cancel();
 }
 
+/// Signals to stop. Listening begins once, so that one which comes while nobody waits is not lost.
 #[cfg(unix)]
-async fn wait() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else { return std::future::pending().await };
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        _ = terminate.recv() => {}
+struct Signals {
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+}
+
+#[cfg(unix)]
+impl Signals {
+    fn listen() -> io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
     }
 }
 
 #[cfg(not(unix))]
-async fn wait() {
-    let _ = tokio::signal::ctrl_c().await;
+struct Signals;
+
+#[cfg(not(unix))]
+impl Signals {
+    fn listen() -> io::Result<Self> {
+        Ok(Self)
+    }
+
+    async fn next(&mut self) {
+        let _ = tokio::signal::ctrl_c().await;
+    }
 }

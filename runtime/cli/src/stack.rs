@@ -6,6 +6,7 @@ use anyhow::Context;
 use innkeeper_dispatch::{Dispatch, DispatchOptions};
 use innkeeper_model::time::Clock;
 use innkeeper_registry::{LimitsConfig, Registry};
+use innkeeper_sandbox::compile::worker_arguments;
 use innkeeper_sandbox::{Compiler, EngineOptions, Sandbox, SandboxOptions};
 use innkeeper_store::Store;
 use tokio::runtime::{Builder, Handle, Runtime};
@@ -108,15 +109,40 @@ impl Stack {
 
 fn sandbox_options(settings: &Settings, serves: bool) -> anyhow::Result<SandboxOptions> {
     let program = std::env::current_exe().context("the path of this program cannot be told")?;
-    let engine = EngineOptions::default();
     let instances = if serves { settings.instances } else { settings.instances.min(FEW_INSTANCES) };
+    let engine = EngineOptions { instances, stack: settings.stack, ..EngineOptions::default() };
+    let mut arguments = vec!["compile-worker".to_owned()];
+    arguments.extend(worker_arguments(&engine));
     Ok(SandboxOptions {
-        engine: EngineOptions { instances, ..engine },
+        engine,
         cache: Some(settings.data_dir.value.join("cache")),
-        compiler: Compiler::Program { path: program, arguments: vec!["compile-worker".to_owned()] },
+        compiler: Compiler::Program { path: program, arguments },
         compile_timeout: settings.compile_timeout,
         component_max: usize::try_from(settings.component_max).unwrap_or(usize::MAX),
         limits: settings.limits.clone(),
         clock: Clock::System,
     })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic, reason = "a test may panic")]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+    use crate::args::Args;
+
+    #[test]
+    fn the_engine_and_its_compiler_have_the_stack_that_the_operator_sets() {
+        let args = Args::try_parse_from(["innkeeper", "serve"]).unwrap();
+        let variables = [("HOME", "/proc/nobody"), ("INNKEEPER__PLUGIN__STACK", "131072")];
+        let settings =
+            Settings::load(&args, variables.map(|(name, value)| (name.into(), value.into())).into());
+        let options = sandbox_options(&settings.unwrap(), true).unwrap();
+        assert_eq!(options.engine.stack, 131_072);
+        let Compiler::Program { arguments, .. } = options.compiler else {
+            panic!("it compiles in a process")
+        };
+        assert_eq!(arguments.split_first().unwrap().1, worker_arguments(&options.engine));
+    }
 }

@@ -15,12 +15,9 @@ pub struct State {
     pub limiter: MemoryLimiter,
     /// Inert: see `wasi.rs`. Made when the guest first asks, because most calls never do and its random seeds cost more than an instance.
     wasi: Option<WasiCtx>,
-    /// Resources of WASI, capped.
+    /// Resources of WASI, as many as the call may have handles.
     table: ResourceTable,
 }
-
-/// Most resources of WASI that an instance may hold.
-const RESOURCES_MAX: usize = 1_000;
 
 impl State {
     /// State for a new instance.
@@ -28,7 +25,7 @@ impl State {
         let limits = call.limits();
         let limiter = MemoryLimiter::new(limits.memory, limits.instances, call.peak_memory());
         let mut table = ResourceTable::new();
-        table.set_max_capacity(RESOURCES_MAX);
+        table.set_max_capacity(usize::try_from(limits.handles).unwrap_or(usize::MAX));
         Self { call, limiter, wasi: None, table }
     }
 }

@@ -91,8 +91,8 @@ limits! {
     background_fuel: "background-fuel", "units", 200_000_000, 1_000_000_000_000;
     /// Memories and tables of a call, summed.
     memory: "memory", "bytes", 64 * MIB, 512 * MIB;
-    /// Core instances, memories and tables that one component may have, each.
-    instances: "instances", "instances", 32, 200;
+    /// Core instances that one component may have; it has 2 memories and 8 tables at most.
+    instances: "instances", "instances", 32, 32;
     /// Resources, streams, futures and tasks that a call may have open.
     handles: "handles", "handles", 2_000, 100_000;
     /// Host calls of one call.

@@ -16,7 +16,7 @@ pub struct EngineOptions {
     pub instances: u32,
     /// Largest memory of any plugin, in bytes; limits of plugins stay below.
     pub max_memory: usize,
-    /// WebAssembly stack of a call, in bytes.
+    /// WebAssembly stack of a call, in bytes: the limit `stack`, which is the same for all plugins.
     pub stack: usize,
 }
 
@@ -35,6 +35,7 @@ const TICK: Duration = Duration::from_millis(10);
 /// Stack of the host on the same fiber, in bytes: drivers and decoders run there.
 const HOST_STACK: usize = 1 << 20;
 /// Core instances, memories and tables that one component may have. The pool holds as many for each, so that no plugin can take another's.
+/// The ceiling of the limit `instances` is the first of them.
 const CORE_INSTANCES: u32 = 32;
 const MEMORIES: u32 = 2;
 const TABLES: u32 = 8;
@@ -122,4 +123,16 @@ fn pool(options: &EngineOptions) -> InstanceAllocationStrategy {
         .max_unused_warm_slots(256)
         .pagemap_scan(Enabled::Auto);
     InstanceAllocationStrategy::Pooling(pool)
+}
+
+#[cfg(test)]
+mod tests {
+    use innkeeper_model::limits::Limits;
+
+    use super::*;
+
+    #[test]
+    fn no_operator_can_promise_more_instances_than_the_pool_has() {
+        assert_eq!(Limits::ceilings().instances, u64::from(CORE_INSTANCES));
+    }
 }

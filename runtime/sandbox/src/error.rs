@@ -100,7 +100,7 @@ impl CallError {
         if let Some(trap) = error.downcast_ref::<Trap>() {
             return match trap {
                 Trap::OutOfFuel => Self::Limit("fuel"),
-                Trap::StackOverflow => Self::Trap("call stack exhausted".to_owned()),
+                Trap::StackOverflow => Self::Limit("stack"),
                 trap => Self::Trap(trap.to_string()),
             };
         }

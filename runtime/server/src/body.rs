@@ -8,7 +8,7 @@ use axum::http::StatusCode;
 use axum::http::header::CONTENT_LENGTH;
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
-use innkeeper_model::json::{self, JsonError, MAX_DEPTH};
+use innkeeper_model::json::{self, JsonError, MAX_DEPTH, MAX_VALUES, ParseError};
 use innkeeper_store::StoreError;
 use serde::de::DeserializeOwned;
 
@@ -49,6 +49,9 @@ pub(crate) enum BodyFailure {
         /// In characters, from 1.
         column: usize,
     },
+    /// More values than are taken apart.
+    #[error("the body holds more than {0} values; send fewer, or send them as a file")]
+    TooMany(usize),
     /// JSON of another shape.
     #[error("the body does not fit this route: {0}")]
     Shape(String),
@@ -71,6 +74,7 @@ impl From<BodyFailure> for Failure {
                 (StatusCode::BAD_REQUEST, "malformed-json")
             }
             BodyFailure::TooDeep { .. } => (StatusCode::BAD_REQUEST, "too-deep"),
+            BodyFailure::TooMany(_) => (StatusCode::BAD_REQUEST, "too-many-values"),
             BodyFailure::Shape(_) => (StatusCode::BAD_REQUEST, "invalid-body"),
             BodyFailure::Revoked => (StatusCode::UNAUTHORIZED, "unauthorized"),
         };
@@ -80,7 +84,17 @@ impl From<BodyFailure> for Failure {
 
 answers!(BodyFailure);
 
-/// A JSON body of a known shape.
+impl From<ParseError> for BodyFailure {
+    fn from(error: ParseError) -> Self {
+        match error {
+            ParseError::TooMany { most } => Self::TooMany(most),
+            ParseError::Json(error) => Self::Shape(error.to_string()),
+            ParseError::Unreadable(problem) => Self::Shape(innkeeper_host::log::escape(&problem)),
+        }
+    }
+}
+
+/// A JSON body of a known shape. Its values are counted first: taken apart they need many times the memory of their text.
 pub(crate) struct JsonBody<T>(pub(crate) T);
 
 impl<T: DeserializeOwned> FromRequest<App> for JsonBody<T> {
@@ -88,6 +102,7 @@ impl<T: DeserializeOwned> FromRequest<App> for JsonBody<T> {
 
     async fn from_request(request: Request, app: &App) -> Result<Self, BodyFailure> {
         let text = JsonText::from_request(request, app).await?;
+        json::check_up_to(&text.0, MAX_VALUES)?;
         serde_json::from_str(&text.0).map(Self).map_err(|error| BodyFailure::Shape(shape_problem(&error)))
     }
 }

@@ -3,6 +3,7 @@
 pub(crate) mod healthz;
 pub(crate) mod readyz;
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -19,6 +20,8 @@ const CHECK_TIMEOUT: Duration = Duration::from_secs(2);
 const FRESH: Duration = Duration::from_secs(1);
 /// How long a database without space is spoken of after the last write that failed.
 const FULL: Duration = Duration::from_secs(5);
+/// Where bytes of files are, in the data directory.
+const FILES: &str = "files";
 /// What the check of the disk writes.
 const PROBE: &[u8] = &[0; 4096];
 
@@ -109,16 +112,25 @@ impl Health {
             "unknown while the database does not answer".to_owned()
         };
         let disk = match &self.data_dir {
-            Some(directory) => {
-                match timeout(CHECK_TIMEOUT, write_probe(&directory.join(&self.probe))).await {
-                    Ok(Ok(())) => "ok".to_owned(),
-                    Ok(Err(error)) => format!("the data directory cannot be written: {}", error.kind()),
-                    Err(_) => "the data directory did not answer in time".to_owned(),
-                }
-            }
+            Some(directory) => self.disk(directory).await,
             None => "ok".to_owned(),
         };
         Checks { database, schema, disk, draining: false }
+    }
+
+    /// Looks at the data directory, and at the files in it: these may be on a volume of their own.
+    async fn disk(&self, directory: &Path) -> String {
+        let files = directory.join(FILES);
+        for (folder, what) in [(directory, "the data directory"), (files.as_path(), "the folder of files")] {
+            match timeout(CHECK_TIMEOUT, write_probe(&folder.join(&self.probe))).await {
+                Ok(Ok(())) => {}
+                // Nobody has to keep files here.
+                Ok(Err(error)) if folder == files && error.kind() == ErrorKind::NotFound => {}
+                Ok(Err(error)) => return format!("{what} cannot be written: {}", error.kind()),
+                Err(_) => return format!("{what} did not answer in time"),
+            }
+        }
+        "ok".to_owned()
     }
 }
 
@@ -147,6 +159,8 @@ async fn write_probe(path: &Path) -> std::io::Result<()> {
     let written = async {
         let mut file = tokio::fs::File::create(path).await?;
         file.write_all(PROBE).await?;
+        // Writing goes on behind one's back, and only this hears how it ended.
+        file.flush().await?;
         file.sync_all().await
     };
     let outcome = written.await;

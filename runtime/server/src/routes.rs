@@ -99,7 +99,7 @@ async fn in_time(State(app): State<App>, request: Request, next: Next) -> Respon
     match tokio::time::timeout(limit, next.run(request)).await {
         Ok(response) => response,
         Err(_) => {
-            let message = format!("the server did not answer within {} seconds; try again", limit.as_secs());
+            let message = format!("the server did not answer within {limit:?}; try again");
             Failure::new(StatusCode::GATEWAY_TIMEOUT, "timeout", message).into_response()
         }
     }

@@ -1,12 +1,17 @@
 //! The data directory.
 
 use std::fs;
+use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::PermissionsExt;
-use std::process::Command;
+use std::path::Path;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::time::{Duration, Instant};
 
+use innkeeper_testing::guests;
 use innkeeper_testing::skips::skip;
+use serde_json::{Value, json};
 
-use crate::program::{Program, Said, said, text};
+use crate::program::{Program, Said, client, said, text};
 
 const ADD: &[&str] = &["user", "add", "--name", "Ada", "--email", "ada@example.org"];
 
@@ -64,8 +69,19 @@ fn a_data_directory_that_cannot_be_used_says_why() {
 
 /// Runs a script where the data directory is a file system of so many KiB. `None`, loudly, where this machine lets nobody mount one.
 fn on_small_disk(test: &str, program: &Program, size: u32, script: &str) -> Option<Said> {
-    fs::create_dir_all(program.data()).unwrap();
-    let mount = format!("mount -t tmpfs -o size={size}k,mode=700 none '{}'", program.data().display());
+    shell_on_small_disk(test, program, &program.data(), size, script).map(|mut shell| said(&mut shell))
+}
+
+/// A shell that runs a script where this directory is a file system of so many KiB.
+fn shell_on_small_disk(
+    test: &str,
+    program: &Program,
+    directory: &Path,
+    size: u32,
+    script: &str,
+) -> Option<Command> {
+    fs::create_dir_all(directory).unwrap();
+    let mount = format!("mount -t tmpfs -o size={size}k,mode=700 none '{}'", directory.display());
     let shell = |namespaces: &str, script: &str| {
         let mut command = Command::new("unshare");
         command.args([namespaces, "sh", "-c", script]).env("INNKEEPER__DATA_DIR", program.data());
@@ -77,7 +93,7 @@ fn on_small_disk(test: &str, program: &Program, size: u32, script: &str) -> Opti
     for namespaces in ["-rm", "-m"] {
         match shell(namespaces, &mount).output() {
             Ok(tried) if tried.status.success() => {
-                return Some(said(&mut shell(namespaces, &format!("{mount} && {script}"))));
+                return Some(shell(namespaces, &format!("{mount} || exit 9; {script}")));
             }
             Ok(tried) => refusals.push_str(&String::from_utf8_lossy(&tried.stderr)),
             Err(error) => refusals.push_str(&format!("unshare: {error}\n")),
@@ -116,4 +132,170 @@ fn a_disk_that_fills_up_while_the_schema_is_made_is_one_clear_error_and_can_be_g
     let said = said.expect(0);
     assert!(said.err.contains("first: 1"), "{}", said.err);
     assert!(said.err.contains("no space left") || said.err.contains("is full"), "{}", said.err);
+}
+
+#[test]
+fn a_data_directory_that_is_only_read_is_one_clear_error() {
+    let program = Program::new();
+    let script = "mount -o remount,ro \"$INNKEEPER__DATA_DIR\" && exec \"$innkeeper\" user add --name A --email a@example.org";
+    let test = "a_data_directory_that_is_only_read_is_one_clear_error";
+    let Some(said) = on_small_disk(test, &program, 64, script) else { return };
+    let said = said.expect(1);
+    let expected = "error: data directory `[place]/data` cannot be written; change its owner or name another by `--data-dir`";
+    assert!(program.plain(&said.err).starts_with(expected), "{}", said.err);
+    assert!(said.err.contains("Read-only file system"), "{}", said.err);
+}
+
+/// Lets a server run where its file system is small, and commands run beside it. Both are where only they see that file system.
+const SERVE: &str = r#"
+    "$innkeeper" serve --listen 127.0.0.1:0 --json 2>/dev/null &
+    while read -r command; do eval "$command" 2>/dev/null; echo "exit $?"; done
+    kill -TERM $!
+    wait $!"#;
+
+/// A server whose files lie on a small file system, with somebody who may store files there by a plugin.
+struct Small {
+    shell: Child,
+    commands: Option<ChildStdin>,
+    answers: BufReader<ChildStdout>,
+    address: String,
+    key: String,
+    client: reqwest::Client,
+}
+
+impl Small {
+    /// `None`, loudly, where this machine lets nobody mount one.
+    fn start(test: &str, program: &Program) -> Option<Self> {
+        program.run(ADD).expect(0);
+        let key = program.json(&["key", "create", "--user", "ada@example.org"]);
+        let key = key["secret"].as_str().unwrap().to_owned();
+        let probe = guests::path("probe");
+        let grants = ["--grant", "files.read", "--grant", "files.write"];
+        program.run(&[&["plugin", "install", text(&probe)], &grants[..]].concat()).expect(0);
+        // Only the files: the database keeps its own open, and a file system in use cannot become read-only.
+        let files = program.data().join("files");
+        let mut shell = shell_on_small_disk(test, program, &files, 1024, SERVE)?;
+        let mut shell = shell.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let commands = shell.stdin.take();
+        let mut answers = BufReader::new(shell.stdout.take().unwrap());
+        let mut line = String::new();
+        answers.read_line(&mut line).unwrap();
+        let said: Value = serde_json::from_str(&line).unwrap();
+        let address = said["listening"].as_str().unwrap().to_owned();
+        Some(Self { shell, commands, answers, address, key, client: client() })
+    }
+
+    /// Runs a command where the file system is; gives back what it says.
+    fn run(&mut self, command: &str) -> Vec<String> {
+        writeln!(self.commands.as_mut().unwrap(), "{command}").unwrap();
+        let mut said = Vec::new();
+        loop {
+            let mut line = String::new();
+            assert!(self.answers.read_line(&mut line).unwrap() > 0, "the shell has ended");
+            match line.trim().strip_prefix("exit ") {
+                Some(_) => return said,
+                None => said.push(line.trim().to_owned()),
+            }
+        }
+    }
+
+    /// What is in the folder of files.
+    fn files(&mut self) -> Vec<String> {
+        self.run("ls -A \"$INNKEEPER__DATA_DIR/files\"")
+    }
+
+    /// What the plugin hears that makes one of its host calls.
+    async fn probe(&self, import: &str, args: Value) -> Value {
+        let call = self.client.post(format!("http://{}/api/tools/probe/call", self.address));
+        let call = call.bearer_auth(&self.key).json(&json!({"import": import, "args": args}));
+        let said: Value = call.send().await.unwrap().json().await.unwrap();
+        said["result"]["content"][0]["value"].clone()
+    }
+
+    /// What the plugin hears that stores a file of so many bytes.
+    async fn store(&self, size: u32) -> Value {
+        let file = json!({"name": "n", "content_type": "text/plain"});
+        self.probe("files.create", json!({"file": file, "size": size, "piece": 10_000})).await
+    }
+
+    /// Waits until the server is ready, or is not for this reason.
+    async fn until(&self, reason: Option<&str>) {
+        let begun = Instant::now();
+        loop {
+            let said = self.client.get(format!("http://{}/readyz", self.address)).send().await.unwrap();
+            let (status, said) = (said.status().as_u16(), said.json::<Value>().await.unwrap());
+            let is = said["reason"].as_str().unwrap_or_default();
+            match reason {
+                None if status == 200 => return,
+                Some(reason) if status == 503 && is.starts_with("disk: ") && is.contains(reason) => return,
+                _ => assert!(begun.elapsed() < Duration::from_secs(10), "{said}"),
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    /// Stops the server as a signal does.
+    fn stop(mut self) {
+        drop(self.commands.take());
+        assert_eq!(self.shell.wait().unwrap().code(), Some(0));
+    }
+}
+
+impl Drop for Small {
+    fn drop(&mut self) {
+        // Without its commands the shell ends, and the server with it.
+        drop(self.commands.take());
+        let _ = self.shell.wait();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_that_do_not_fit_the_disk_are_unavailable_and_leave_nothing_until_there_is_room() {
+    let test = "files_that_do_not_fit_the_disk_are_unavailable_and_leave_nothing_until_there_is_room";
+    let program = Program::new();
+    let Some(mut small) = Small::start(test, &program) else { return };
+    small.until(None).await;
+    let mut stored = Vec::new();
+    let refused = loop {
+        let said = small.store(200_000).await;
+        match said["ok"]["id"].as_str() {
+            Some(id) => stored.push(id.to_owned()),
+            None => break said,
+        }
+        assert!(stored.len() < 10, "the disk did not fill up");
+    };
+    assert!(!stored.is_empty());
+    assert_eq!(refused["error"]["code"], json!("unavailable"), "{refused}");
+    assert_eq!(small.files().len(), stored.len(), "nothing is half-written");
+
+    small.run("cat /dev/zero > \"$INNKEEPER__DATA_DIR/files/full\"");
+    small.until(Some("no storage space")).await;
+    let read = small.probe("files.read", json!({"id": stored[0]})).await;
+    assert!(read["ok"].is_object(), "what was stored is read: {read}");
+    small.run("rm \"$INNKEEPER__DATA_DIR/files/full\"");
+    small.until(None).await;
+    small.probe("files.delete", json!({"id": stored[0]})).await;
+    let said = small.store(200_000).await;
+    assert!(said["ok"]["id"].is_string(), "{said}");
+    small.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_on_a_disk_that_is_only_read_are_unavailable_until_it_can_be_written() {
+    let test = "files_on_a_disk_that_is_only_read_are_unavailable_until_it_can_be_written";
+    let program = Program::new();
+    let Some(mut small) = Small::start(test, &program) else { return };
+    small.until(None).await;
+    let kept = small.store(1_000).await["ok"]["id"].clone();
+    small.run("mount -o remount,ro \"$INNKEEPER__DATA_DIR/files\"");
+    let refused = small.store(1_000).await;
+    assert_eq!(refused["error"]["code"], json!("unavailable"), "{refused}");
+    small.until(Some("read-only")).await;
+    let read = small.probe("files.read", json!({"id": kept})).await;
+    assert!(read["ok"].is_object(), "what was stored is read: {read}");
+    small.run("mount -o remount,rw \"$INNKEEPER__DATA_DIR/files\"");
+    small.until(None).await;
+    assert!(small.store(1_000).await["ok"]["id"].is_string());
+    assert_eq!(small.files().len(), 2);
+    small.stop();
 }

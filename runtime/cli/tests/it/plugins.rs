@@ -1,5 +1,7 @@
 //! `innkeeper plugin`.
 
+use std::path::PathBuf;
+
 use innkeeper_testing::guests;
 use serde_json::json;
 
@@ -155,6 +157,90 @@ fn text_of_plugins_cannot_reach_the_terminal_unescaped() {
     assert!(asked.err.contains("confirmation: ") && asked.err.contains("[31mred"), "{}", asked.err);
     assert!(asked.out.starts_with("no\n"), "{}", asked.out);
     assert!(!asked.err.contains(['\u{1b}', '\u{202e}']) && !asked.out.contains('\u{1b}'), "{}", asked.err);
+}
+
+#[test]
+fn the_compilers_process_makes_machine_code_within_its_memory() {
+    let program = Program::new();
+    let compile = |memory: &str| {
+        let mut command = program.command(&["compile-worker", "8", "67108864", "524288", memory]);
+        let component = std::fs::File::open(guests::path("calculator")).unwrap();
+        command.stdin(component).output().unwrap()
+    };
+    let made = compile("4294967296");
+    assert!(made.status.success() && !made.stdout.is_empty(), "{}", String::from_utf8_lossy(&made.stderr));
+    let bounded = compile("8388608");
+    assert!(!bounded.status.success() && bounded.stdout.is_empty());
+    program.run(&["compile-worker", "8", "x"]).expect(1);
+}
+
+/// A guest whose texts are changed, each to one of the same length, in a file of its own.
+fn changed(program: &Program, name: &str, changes: &[(&str, &str)]) -> PathBuf {
+    let mut bytes = guests::guest(name);
+    for (from, to) in changes {
+        assert_eq!(from.len(), to.len(), "{from}");
+        let places: Vec<usize> =
+            (0..bytes.len()).filter(|&at| bytes[at..].starts_with(from.as_bytes())).collect();
+        assert!(!places.is_empty(), "`{from}` is not in `{name}`");
+        for at in places {
+            bytes[at..at + to.len()].copy_from_slice(to.as_bytes());
+        }
+    }
+    let path = program.dir.path().join(format!("{name}.wasm"));
+    std::fs::write(&path, bytes).unwrap();
+    path
+}
+
+#[test]
+fn what_a_plugin_says_of_itself_cannot_reach_the_terminal_unescaped() {
+    let program = Program::new();
+    let install = |name: &str, changes: &[(&str, &str)]| {
+        let component = changed(&program, name, changes);
+        program.run(&["plugin", "install", text(&component)]).expect(0).out
+    };
+    install(
+        "export-markdown",
+        &[
+            ("Export markdown", "Export\u{202e}rkdown"),
+            ("Saves a chat as", "Saves\u{202e}chat as"),
+            ("links the file", "links\u{202e}e file"),
+            ("Export as Markdown", "Export\u{202e} Markdown"),
+        ],
+    );
+    install("notes", &[("Lists notes.", "Lists\u{202e}tes.")]);
+    let shows = |arguments: &[&str], expected: &[&str]| {
+        let said = program.run(arguments).expect(0).out;
+        assert!(!said.contains('\u{202e}'), "{said}");
+        for text in expected {
+            assert!(said.contains(text), "`{text}` is not in {said}");
+        }
+    };
+    let (name, action) = ("Export\\u{202e}rkdown", "Export\\u{202e} Markdown");
+    let (about, reason) = ("Saves\\u{202e}chat as", "links\\u{202e}e file");
+    shows(&["plugin", "show", "export-markdown"], &[name, about, reason, action]);
+    shows(&["plugin", "show", "notes"], &["Lists\\u{202e}tes."]);
+    shows(&["plugin", "list"], &[name]);
+}
+
+#[test]
+fn a_plugin_is_installed_once_unless_it_is_to_be_replaced() {
+    let program = Program::new();
+    let component = guests::path("calculator");
+    let install = |more: &[&str]| program.run(&[&["plugin", "install", text(&component)], more].concat());
+    install(&[]).expect(0);
+    let again = install(&[]).expect(1);
+    assert_eq!(again.out, "");
+    assert!(again.err.contains("`calculator` is installed already"), "{}", again.err);
+    assert!(again.err.contains("--replace"), "{}", again.err);
+    assert_eq!(program.json(&["plugin", "show", "calculator"])["revision"], json!(1));
+    program.run(&["plugin", "disable", "calculator"]).expect(0);
+    // Another program under the same id; settings stay.
+    let further = changed(&program, "calculator", &[("calculatorCalculator", "calculatorReckoner_x")]);
+    let replaced = program.json(&["plugin", "install", text(&further), "--replace"]);
+    assert_eq!((&replaced["id"], &replaced["revision"]), (&json!("calculator"), &json!(2)));
+    assert_eq!((&replaced["name"], &replaced["state"]), (&json!("Reckoner_x"), &json!("disabled")));
+    program.run(&["plugin", "enable", "calculator"]).expect(0);
+    assert_eq!(program.json(&["plugin", "list"])["data"].as_array().unwrap().len(), 1);
 }
 
 #[test]

@@ -36,8 +36,18 @@ impl Server {
 
     /// Asks it to stop.
     pub(crate) fn signal(&self) {
-        let sent = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
+        self.send("-TERM");
+    }
+
+    /// Asks it to stop by another signal, as `kill` names it.
+    pub(crate) fn send(&self, signal: &str) {
+        let sent = Command::new("kill").args([signal, &self.child.id().to_string()]).status().unwrap();
         assert!(sent.success());
+    }
+
+    /// Whether it has not ended yet.
+    pub(crate) fn runs(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
     }
 
     /// The exit code of a server that stops.

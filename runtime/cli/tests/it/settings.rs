@@ -58,6 +58,7 @@ fn every_sort_of_wrong_setting_says_what_to_write() {
         "database.max_connections = 0",
         "plugin.component_max = 1.5",
         "plugin.component_max = 1023",
+        "plugin.stack = 65535",
         "plugin.compile_timeout = 3601",
         "plugin.instances = 0",
         "http.json_max = 1023",

@@ -1,4 +1,4 @@
-//! Stopping where the database does not answer any more.
+//! Stopping by signals, also where the database does not answer any more.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -68,4 +68,72 @@ async fn a_server_stops_within_seconds_although_its_database_is_silent() {
     server.signal();
     let ended = tokio::task::spawn_blocking(move || server.end(Duration::from_secs(12)));
     assert_eq!(ended.await.unwrap(), Some(0));
+}
+
+/// A server with a call that waits for ever: it has asked a question that nobody answers.
+async fn busy() -> (Program, Server, tokio::task::JoinHandle<()>) {
+    let program = Program::new();
+    program.run(&["user", "add", "--name", "Ada", "--email", "ada@example.org"]).expect(0);
+    let key = program.json(&["key", "create", "--user", "ada@example.org"]);
+    let key = key["secret"].as_str().unwrap().to_owned();
+    program.run(&["plugin", "install", text(&guests::path("misbehave")), "--grant", "events.call"]).expect(0);
+    let server = Server::start(&program);
+    let mut events = client().get(server.url("/api/events")).bearer_auth(&key).send().await.unwrap();
+    let call = client().post(server.url("/api/tools/misbehave/misbehave")).bearer_auth(&key);
+    let call = call.json(&json!({"how": "many-questions", "amount": 1}));
+    tokio::spawn(async move { call.send().await.map(drop) });
+    let mut heard = String::new();
+    while !heard.contains("\"ask\":\"") {
+        let piece = tokio::time::timeout(Duration::from_secs(20), events.chunk()).await.unwrap();
+        heard.push_str(&String::from_utf8_lossy(&piece.unwrap().unwrap()));
+    }
+    // Whoever leaves is waited for only a while, so the window stays open.
+    let window = tokio::spawn(async move { while let Ok(Some(_)) = events.chunk().await {} });
+    (program, server, window)
+}
+
+async fn stopping(server: &Server) {
+    let ready = async || client().get(server.url("/readyz")).send().await.unwrap().status().as_u16();
+    while ready().await != 503 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_second_signal_ends_a_server_that_waits_for_a_call() {
+    for second in ["-TERM", "-INT"] {
+        let (_program, mut server, window) = busy().await;
+        server.send("-TERM");
+        stopping(&server).await;
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        assert!(server.runs(), "the call may end before the server does");
+        server.send(second);
+        let ended = tokio::task::spawn_blocking(move || server.end(Duration::from_secs(3)));
+        assert_eq!(ended.await.unwrap(), Some(0), "{second}");
+        window.await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_interrupt_stops_in_order() {
+    let (_program, mut server, window) = busy().await;
+    server.send("-INT");
+    stopping(&server).await;
+    assert!(server.runs(), "the call may end before the server does");
+    server.send("-INT");
+    let ended = tokio::task::spawn_blocking(move || server.end(Duration::from_secs(3)));
+    assert_eq!(ended.await.unwrap(), Some(0));
+    window.await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_signal_that_comes_with_the_first_is_not_lost() {
+    let (_program, mut server, window) = busy().await;
+    // Both wait for it when it goes on.
+    for signal in ["-STOP", "-TERM", "-INT", "-CONT"] {
+        server.send(signal);
+    }
+    let ended = tokio::task::spawn_blocking(move || server.end(Duration::from_secs(3)));
+    assert_eq!(ended.await.unwrap(), Some(0));
+    window.await.unwrap();
 }

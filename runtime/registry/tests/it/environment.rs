@@ -39,7 +39,12 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) async fn new() -> Self {
-        let database = database(Backend::Sqlite).await.unwrap();
+        Self::on(Backend::Sqlite).await.unwrap()
+    }
+
+    /// On another kind of database; none where there is no server for it here.
+    pub(crate) async fn on(backend: Backend) -> Option<Self> {
+        let database = database(backend).await?;
         let files = tempfile::tempdir().unwrap();
         let clock = Clock::manual(1_750_000_000);
         let pool = connect(&Options::new(&database.url)).await.unwrap();
@@ -49,7 +54,7 @@ impl World {
         let new =
             NewUser { name: "Alice".to_owned(), email: "alice@example.com".to_owned(), role: Role::User };
         let user = store.users().insert(new).await.unwrap().id;
-        Self { store, clock, user, database, files }
+        Some(Self { store, clock, user, database, files })
     }
 
     /// Another server's connections to the same database.

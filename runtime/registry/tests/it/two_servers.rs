@@ -1,4 +1,4 @@
-//! Two registries over one database are two servers.
+//! Two registries over one database are two servers, whichever kind of database it is.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,11 +7,43 @@ use innkeeper_model::Permission;
 use innkeeper_model::manifest::Manifest;
 use innkeeper_model::permission::Grant;
 use innkeeper_registry::Registry;
+use innkeeper_testing::databases::Backend;
 use innkeeper_testing::guests::guest;
 use serde_json::json;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::environment::{World, asking, id, kept_cache, open, sandbox, soon, tool, with_note, with_valves};
+
+/// Makes one test for each backend of an async function that takes it.
+macro_rules! on_each_backend {
+    ($($name:ident),* $(,)?) => {$(
+        mod $name {
+            use innkeeper_testing::databases::Backend;
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn sqlite() {
+                super::$name(Backend::Sqlite).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn postgres() {
+                super::$name(Backend::Postgres).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn mysql() {
+                super::$name(Backend::MySql).await;
+            }
+        }
+    )*};
+}
+
+on_each_backend! {
+    a_revoked_grant_ends_on_the_other_server,
+    disabling_and_removing_end_calls_on_the_other_server,
+    a_further_revision_replaces_the_one_on_the_other_server,
+    values_reach_the_other_server,
+}
 
 const PROMISED: Duration = Duration::from_secs(2);
 
@@ -22,8 +54,9 @@ struct Servers {
     _watching: DropGuard,
 }
 
-async fn servers(manifest: &Manifest) -> Servers {
-    let world = World::new().await;
+/// None where there is no database of this kind here.
+async fn servers(backend: Backend, manifest: &Manifest) -> Option<Servers> {
+    let world = World::on(backend).await?;
     world.put(manifest, guest("calculator")).await;
     let here = world.registry().await;
     let there = open(world.other_store().await, sandbox(kept_cache())).await;
@@ -32,12 +65,11 @@ async fn servers(manifest: &Manifest) -> Servers {
         let cancel = cancel.clone();
         tokio::spawn(async move { registry.watch(cancel).await });
     }
-    Servers { world, here, there, _watching: cancel.drop_guard() }
+    Some(Servers { world, here, there, _watching: cancel.drop_guard() })
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_revoked_grant_ends_on_the_other_server() {
-    let servers = servers(&asking(tool("asks"), &[Permission::Kv])).await;
+async fn a_revoked_grant_ends_on_the_other_server(backend: Backend) {
+    let Some(servers) = servers(backend, &asking(tool("asks"), &[Permission::Kv])).await else { return };
     let asks = id("asks");
     let running = servers.there.resolve(&asks).unwrap();
     let has = || running.grants.get().get(Permission::Kv).is_some();
@@ -49,9 +81,8 @@ async fn a_revoked_grant_ends_on_the_other_server() {
     assert!(Arc::ptr_eq(&running.grants, &servers.there.resolve(&asks).unwrap().grants));
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn disabling_and_removing_end_calls_on_the_other_server() {
-    let servers = servers(&tool("asks")).await;
+async fn disabling_and_removing_end_calls_on_the_other_server(backend: Backend) {
+    let Some(servers) = servers(backend, &tool("asks")).await else { return };
     let asks = id("asks");
     let running = servers.there.resolve(&asks).unwrap();
     servers.here.disable(&asks).await.unwrap();
@@ -64,9 +95,8 @@ async fn disabling_and_removing_end_calls_on_the_other_server() {
     soon(PROMISED, "gone", || servers.there.show(&asks).is_none()).await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_further_revision_replaces_the_one_on_the_other_server() {
-    let servers = servers(&tool("asks")).await;
+async fn a_further_revision_replaces_the_one_on_the_other_server(backend: Backend) {
+    let Some(servers) = servers(backend, &tool("asks")).await else { return };
     let asks = id("asks");
     let running = servers.there.resolve(&asks).unwrap();
     servers.world.put(&tool("asks"), with_note(guest("calculator"), 9)).await;
@@ -75,12 +105,11 @@ async fn a_further_revision_replaces_the_one_on_the_other_server() {
     soon(Duration::from_secs(60), "compiled there", replaced).await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn values_reach_the_other_server() {
+async fn values_reach_the_other_server(backend: Backend) {
     let schema = json!({"type": "object", "properties": {"a": {"type": "integer"}}});
     let mut manifest = with_valves(tool("asks"), schema.clone());
     manifest.user_valves = Some(schema);
-    let servers = servers(&manifest).await;
+    let Some(servers) = servers(backend, &manifest).await else { return };
     let (asks, user) = (id("asks"), servers.world.user.clone());
     for value in 1..4 {
         let text = format!(r#"{{"a":{value}}}"#);

@@ -98,7 +98,7 @@ async fn every_way_to_crash_is_a_trap_with_its_own_words() {
     let recurses = Guest::calls("(call $deeper)").with("(func $deeper (call $deeper))");
     let plugin = world.sandbox.load(&recurses.build()).await.unwrap();
     let (result, _) = world.call(&plugin).tool("run", json!({})).await;
-    assert_eq!(result, Err(CallError::Trap("call stack exhausted".into())));
+    assert_eq!(result, Err(CallError::Limit("stack")));
 }
 
 #[tokio::test]

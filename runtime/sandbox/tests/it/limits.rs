@@ -116,6 +116,7 @@ async fn a_limit_above_the_pools_memory_still_ends_with_its_name() {
 #[tokio::test]
 async fn resources_of_wasi_are_limited() {
     let world = World::new().await;
+    // Each is two for the host: when it is ready, and what waits for that.
     let guest = Guest {
         packages: &[
             "package wasi:io@0.2.6; interface poll { resource pollable; }",
@@ -123,10 +124,62 @@ async fn resources_of_wasi_are_limited() {
         ],
         imports: "import wasi:clocks/monotonic-clock@0.2.6;",
         fields: r#"(import "wasi:clocks/monotonic-clock@0.2.6" "subscribe-duration" (func $subscribe (param i64) (result i32)))"#.into(),
-        ..Guest::calls("(loop $again (drop (call $subscribe (i64.const 1000000000))) (br $again))")
+        ..Guest::calls(
+            "(local.set $left (i32.const 900))
+             (loop $again
+               (drop (call $subscribe (i64.const 1000000000)))
+               (local.set $left (i32.sub (local.get $left) (i32.const 1)))
+               (br_if $again (local.get $left)))",
+        )
     };
-    let plugin = world.sandbox.load(&guest.build()).await.unwrap();
-    assert_limit(world.call(&plugin).tool("run", json!({})).await, "handles");
+    let plugin = world.sandbox.load(&guest.local("$left i32").build()).await.unwrap();
+    assert_limit(world.call(&plugin).limit("handles", 1_000).tool("run", json!({})).await, "handles");
+    world.call(&plugin).limit("handles", 2_000).tool("run", json!({})).await.0.unwrap();
+}
+
+#[tokio::test]
+async fn what_the_host_keeps_for_streams_is_limited_besides_their_handles() {
+    let world = World::new().await;
+    // Each stream has two ends, which are the guest's handles, and a state between them, which is the host's.
+    let guest = Guest {
+        imports: "import innkeeper:plugin/files@0.1.0;",
+        fields: r#"(import "innkeeper:plugin/files@0.1.0" "[stream-new-0]create" (func $new (result i64)))"#
+            .into(),
+        ..Guest::calls(
+            "(local.set $left (i32.const 200))
+             (loop $again
+               (drop (call $new))
+               (local.set $left (i32.sub (local.get $left) (i32.const 1)))
+               (br_if $again (local.get $left)))",
+        )
+    };
+    let plugin = world.sandbox.load(&guest.local("$left i32").build()).await.unwrap();
+    assert_limit(world.call(&plugin).limit("handles", 500).tool("run", json!({})).await, "handles");
+    world.call(&plugin).limit("handles", 700).tool("run", json!({})).await.0.unwrap();
+}
+
+#[tokio::test]
+async fn bytes_that_one_instruction_moves_are_paid_for_and_do_not_outlive_the_time() {
+    let world = World::new().await;
+    for instruction in [
+        "(memory.fill (i32.const 131072) (i32.const 7) (i32.const 16777216))",
+        "(memory.copy (i32.const 131072) (i32.const 131073) (i32.const 16777216))",
+    ] {
+        let guest = Guest::calls(&format!(
+            "(drop (memory.grow (i32.const 260))) (loop $again {instruction} (br $again))"
+        ));
+        let plugin = world.sandbox.load(&guest.build()).await.unwrap();
+        let call = || world.call(&plugin).limit("memory", 64 << 20);
+        let (result, receipt) =
+            call().limit("fuel", 500_000_000).limit("active", 60_000).tool("run", json!({})).await;
+        // With a unit for each instruction this would be millions of rounds.
+        assert!(receipt.delivered.active_us < 20_000_000, "{instruction}: {receipt:?}");
+        assert_limit((result, receipt), "fuel");
+        let (result, receipt) =
+            call().limit("fuel", u64::MAX / 4).limit("active", 200).tool("run", json!({})).await;
+        assert!(receipt.delivered.active_us < 2_000_000, "{instruction}: {receipt:?}");
+        assert_limit((result, receipt), "active");
+    }
 }
 
 #[tokio::test]
@@ -496,8 +549,7 @@ async fn the_stack_is_limited() {
            (if (local.get 0) (then (call $down (i32.sub (local.get 0) (i32.const 1))))))",
     );
     let plugin = world.sandbox.load(&guest.build()).await.unwrap();
-    let (result, _) = world.call(&plugin).tool("run", json!({})).await;
-    assert!(matches!(result.unwrap_err(), CallError::Trap(trap) if trap.contains("stack")));
+    assert_limit(world.call(&plugin).tool("run", json!({})).await, "stack");
     let world = World::new().await;
     let plugin = world.sandbox.load(&guest.build()).await.unwrap();
     world.call(&plugin).tool("run", json!({})).await.0.unwrap();

@@ -98,6 +98,7 @@ pub(crate) async fn run(
     };
     let lease = app.access().lease(&caller);
     let outcome = tokio::select! {
+        biased;
         outcome = app.dispatch().run_action(turn) => outcome?,
         () = lease.ended() => return Err(revoked()),
         () = app.closing().cancelled() => return Err(stopping()),

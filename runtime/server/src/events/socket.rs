@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use super::{Delivered, origin};
 use crate::access::Leased;
 use crate::app::App;
-use crate::caller::Caller;
+use crate::caller::{Caller, SUBPROTOCOL, SocketCaller};
 use crate::events::answer;
 use crate::failure::{ErrorBody, Failure};
 
@@ -35,6 +35,9 @@ enum FromClient {
 ///
 /// The server sends `{"type":"ready"}`, `{"type":"event",…}`, `{"type":"answered","ask"}` and `{"type":"error",…}`;
 /// the client sends `{"type":"answer","ask","answer"}`.
+///
+/// Pages cannot set the header `Authorization`; they offer the subprotocols `innkeeper` and `innkeeper-key.<key>` instead,
+/// of which the server agrees to `innkeeper`: `new WebSocket(url, ["innkeeper", "innkeeper-key." + key])`.
 #[utoipa::path(
     get, path = "/api/events/ws", tag = "events",
     responses(
@@ -45,7 +48,7 @@ enum FromClient {
 )]
 pub(crate) async fn socket(
     State(app): State<App>,
-    caller: Caller,
+    SocketCaller(caller): SocketCaller,
     headers: HeaderMap,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, Failure> {
@@ -55,7 +58,7 @@ pub(crate) async fn socket(
     let events = app.dispatch().hub().subscribe(&caller.user.id)?;
     let events = Leased::new(app.access(), &caller, events);
     let running = app.sockets().token();
-    let upgrade = upgrade.max_message_size(MESSAGE_MAX).max_frame_size(MESSAGE_MAX);
+    let upgrade = upgrade.protocols([SUBPROTOCOL]).max_message_size(MESSAGE_MAX).max_frame_size(MESSAGE_MAX);
     Ok(upgrade.on_upgrade(move |socket| async move {
         run(socket, &app, &caller, events).await;
         drop(running);

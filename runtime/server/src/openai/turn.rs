@@ -1,10 +1,6 @@
 //! One chat turn for an HTTP client, as a stream or as a whole.
 //! Everything that ends early drops the turn's handle, and with it what plugins were doing.
 
-use std::future::poll_fn;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::Poll;
-
 use axum::http::HeaderValue;
 use axum::response::{IntoResponse, Response};
 use innkeeper_dispatch::{ChatTurn, Frame, TurnHandle};
@@ -13,7 +9,7 @@ use innkeeper_model::{ChatId, MessageId};
 
 use super::request::Parsed;
 use super::{TURN, stream, whole};
-use crate::access::Lease;
+use crate::access::Leased;
 use crate::app::App;
 use crate::caller::Caller;
 use crate::failure::Failure;
@@ -28,10 +24,7 @@ pub(super) struct Running {
     pub(super) model: String,
     /// The server.
     pub(super) app: App,
-    /// Nothing once the caller's key no longer holds. Shared, because a client that does not read on keeps the answer
-    /// from looking at anything.
-    handle: Arc<Mutex<Option<TurnHandle>>>,
-    lease: Lease,
+    handle: Leased<TurnHandle>,
 }
 
 /// What comes next of a turn.
@@ -45,30 +38,23 @@ pub(super) enum Next {
 impl Running {
     fn new(app: App, caller: &Caller, handle: TurnHandle) -> Self {
         let (id, created, model) = (handle.id.clone(), handle.created, handle.model.clone());
-        let handle = Arc::new(Mutex::new(Some(handle)));
-        let held = Arc::clone(&handle);
-        let lease = app.access().lease_with(caller, move || drop(lock(&held).take()));
-        Self { id, created, model, app, handle, lease }
+        let handle = Leased::new(app.access(), caller, handle);
+        Self { id, created, model, app, handle }
     }
 
     /// Waits for what comes next.
     pub(super) async fn next(&mut self) -> Next {
-        let frame = poll_fn(|ctx| match lock(&self.handle).as_mut() {
-            Some(handle) => handle.frames.poll_recv(ctx),
-            None => Poll::Pending,
-        });
         let closing = self.app.closing();
         tokio::select! {
             biased;
-            () = self.lease.ended() => Next::Cut(revoked()),
             () = closing.cancelled() => Next::Cut(stopping()),
-            frame = frame => frame.map_or_else(|| Next::Cut(Failure::internal()), Next::Frame),
+            frame = self.handle.poll(|handle, ctx| handle.frames.poll_recv(ctx)) => match frame {
+                Some(Some(frame)) => Next::Frame(frame),
+                Some(None) => Next::Cut(Failure::internal()),
+                None => Next::Cut(revoked()),
+            },
         }
     }
-}
-
-fn lock(handle: &Mutex<Option<TurnHandle>>) -> MutexGuard<'_, Option<TurnHandle>> {
-    handle.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Runs a turn and answers.

@@ -4,13 +4,13 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use innkeeper_dispatch::ToolTurn;
-use innkeeper_model::{ChatId, MessageId};
+use innkeeper_model::{ChatId, MessageId, json};
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
 use crate::app::App;
-use crate::body::JsonText;
+use crate::body::{BodyFailure, JsonText};
 use crate::caller::Caller;
 use crate::failure::{ErrorBody, Failure};
 use crate::openai::turn::{keep_ours, revoked, stopping};
@@ -48,8 +48,7 @@ pub(crate) async fn call(
     JsonText(body): JsonText,
 ) -> Result<Json<Called>, Failure> {
     app.admit()?;
-    let arguments: Value = serde_json::from_str(&body)
-        .map_err(|error| Failure::bad_request("malformed-json", error.to_string()))?;
+    let (arguments, _) = json::parse(&body, json::MAX_VALUES).map_err(BodyFailure::from)?;
     if !arguments.is_object() {
         return Err(Failure::bad_request(
             "invalid-body",
@@ -70,6 +69,7 @@ pub(crate) async fn call(
     };
     let lease = app.access().lease(&caller);
     let outcome = tokio::select! {
+        biased;
         outcome = app.dispatch().call_tool(turn) => outcome?,
         () = lease.ended() => return Err(revoked()),
         () = app.closing().cancelled() => return Err(stopping()),

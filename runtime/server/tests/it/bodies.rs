@@ -104,3 +104,16 @@ async fn unknown_addresses_and_methods_get_the_envelope_of_their_protocol() {
     world.get("/api/plugins/%ff", &world.admin).await.expect(400);
     world.get("/api/plugins/..%2f..%2fetc", &world.admin).await.expect(404);
 }
+
+#[tokio::test]
+async fn a_body_of_more_values_than_are_taken_apart_is_refused() {
+    let world = world().await;
+    world.install("calculator", &[]).await;
+    // Half a megabyte of text, and a value for every other byte of it.
+    let many = format!("{{\"x\":[{}0]}}", "0,".repeat(250_000));
+    for path in ["/api/tools/calculator/calculate", "/api/keys", "/api/chats"] {
+        let answer = world.text(Method::POST, path, &world.user, &many).await.expect(400);
+        assert_eq!(answer.code(), "too-many-values", "{path}");
+        assert!(answer.message().contains("more than 200000 values"), "{}", answer.message());
+    }
+}

@@ -57,3 +57,17 @@ async fn every_operation_has_a_name_of_its_own_and_every_answer_a_description() 
         }
     }
 }
+
+#[tokio::test]
+async fn no_plugin_can_be_named_like_what_addresses_begin_with() {
+    let world = world().await;
+    let document: Value =
+        serde_json::from_str(&innkeeper_server::openapi_json(&world.server).unwrap()).unwrap();
+    let mut looked_at = std::collections::BTreeSet::new();
+    for path in document["paths"].as_object().unwrap().keys() {
+        let first = path.split('/').nth(1).unwrap();
+        assert!(innkeeper_model::PluginId::parse(first).is_err(), "{path}: add `{first}` to `RESERVED`");
+        looked_at.insert(first.to_owned());
+    }
+    assert_eq!(looked_at.into_iter().collect::<Vec<_>>(), ["api", "healthz", "readyz", "v1"]);
+}

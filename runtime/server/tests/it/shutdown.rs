@@ -55,12 +55,15 @@ async fn at_the_deadline_turns_are_cut_and_questions_are_cancelled() {
         .post(listening.url("/api/tools/ask-user/confirm"))
         .bearer_auth(&world.user.key)
         .json(&json!({"question": "Go on?"}));
-    let call = tokio::spawn(async move { post.send().await.unwrap().status().as_u16() });
+    let call = tokio::spawn(async move {
+        let answer = post.send().await.unwrap();
+        (answer.status().as_u16(), answer.json::<Value>().await.unwrap())
+    });
     until("it asks", async || world.dispatch.hub().open_questions() == 1).await;
     let begun = Instant::now();
     listening.stop.drain.cancel();
-    let status = timeout(Duration::from_secs(10), call).await.unwrap().unwrap();
-    assert!(matches!(status, 502 | 503), "{status}");
+    let (status, said) = timeout(Duration::from_secs(10), call).await.unwrap().unwrap();
+    assert_eq!((status, &said["error"]["code"]), (503, &json!("cancelled")), "{said}");
     assert_eq!(world.dispatch.hub().open_questions(), 0);
     timeout(Duration::from_secs(10), listening.task).await.unwrap().unwrap();
     assert!(begun.elapsed() < Duration::from_secs(10));

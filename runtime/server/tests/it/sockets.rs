@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use axum::body::Body;
+use axum::http::{HeaderMap, Method, Request};
 use futures::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
@@ -9,7 +11,7 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
-use crate::world::{Listening, Person, client, world_with};
+use crate::world::{Listening, Person, client, request, world_with};
 use innkeeper_server::ServerOptions;
 
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
@@ -25,6 +27,64 @@ async fn open(listening: &Listening, who: &Person, origin: Option<&str>) -> Resu
         Err(Error::Http(response)) => Err(response.status().as_u16()),
         Err(error) => panic!("{error}"),
     }
+}
+
+/// Opens a socket as a page does: without other headers than its origin and the subprotocols that it offers. Gives back what the server agreed to.
+async fn open_as_page(
+    listening: &Listening,
+    origin: &str,
+    protocols: &[&str],
+) -> Result<(Socket, HeaderMap), u16> {
+    let mut request = format!("ws://{}/api/events/ws", listening.address).into_client_request().unwrap();
+    request.headers_mut().insert("origin", origin.parse().unwrap());
+    for names in protocols {
+        request.headers_mut().append("sec-websocket-protocol", names.parse().unwrap());
+    }
+    match connect_async(request).await {
+        Ok((socket, response)) => Ok((socket, response.headers().clone())),
+        Err(Error::Http(response)) => Err(response.status().as_u16()),
+        Err(error) => panic!("{error}"),
+    }
+}
+
+#[tokio::test]
+async fn a_page_shows_its_key_as_a_subprotocol_which_is_not_repeated() {
+    let page = "https://chat.example.org";
+    let options = ServerOptions { allowed_origins: vec![page.to_owned()], ..ServerOptions::default() };
+    let world = world_with(options).await;
+    let listening = world.listen().await;
+    let key = format!("innkeeper-key.{}", world.user.key);
+    let both = format!("innkeeper, {key}");
+    // In one header as browsers send it, in either order, or in two.
+    for protocols in [&[both.as_str()][..], &[&format!("{key},innkeeper")], &["innkeeper", &key]] {
+        let (mut socket, headers) = open_as_page(&listening, page, protocols).await.unwrap();
+        assert_eq!(next(&mut socket).await, json!({"type": "ready"}));
+        assert_eq!(headers["sec-websocket-protocol"], "innkeeper");
+        assert!(!format!("{headers:?}").contains(&world.user.key), "{headers:?}");
+    }
+    for origin in ["https://evil.test", "null"] {
+        assert_eq!(open_as_page(&listening, origin, &[&both]).await.err(), Some(403), "{origin}");
+    }
+    let none = "innkeeper, innkeeper-key.ik_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+    for wrong in [none, "innkeeper", "innkeeper, innkeeper-key.", &format!("{both}, {key}"), &world.user.key]
+    {
+        assert_eq!(open_as_page(&listening, page, &[wrong]).await.err(), Some(401), "{wrong}");
+    }
+}
+
+#[tokio::test]
+async fn a_subprotocol_is_a_key_for_the_socket_alone_and_never_a_second_one() {
+    let world = world_with(ServerOptions::default()).await;
+    let offered = |builder: axum::http::request::Builder, person: &Person| {
+        let protocols = format!("innkeeper, innkeeper-key.{}", person.key);
+        builder.header("sec-websocket-protocol", protocols).body(Body::empty()).unwrap()
+    };
+    for path in ["/api/events", "/api/users/me", "/api/plugins", "/v1/models"] {
+        world.send(offered(Request::builder().uri(path), &world.admin)).await.expect(401);
+    }
+    // Whose socket would it be?
+    let two = request(Method::GET, "/api/events/ws", &world.user.key);
+    world.send(offered(two, &world.admin)).await.expect(401);
 }
 
 async fn next(socket: &mut Socket) -> Value {

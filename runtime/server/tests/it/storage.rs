@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::http::Method;
+use axum::http::{Method, Request};
 use innkeeper_server::ServerOptions;
+use innkeeper_store::Pool;
 use innkeeper_testing::guests::guest;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::world::{Answer, World, request, world, world_on};
 
@@ -87,4 +88,87 @@ async fn a_message_id_that_is_taken_is_a_conflict() {
     assert_eq!(again.code(), "conflict");
     let messages = world.get(&format!("{path}/messages"), &world.user).await.expect(200).json();
     assert_eq!(messages["data"].as_array().unwrap().len(), 2, "the question was not stored again either");
+}
+
+#[tokio::test]
+async fn a_request_that_runs_no_plugin_ends_in_time() {
+    let options = ServerOptions { request_timeout: Duration::from_millis(200), ..ServerOptions::default() };
+    let world = world_on(options, |options| options.lock_timeout = Duration::from_secs(30)).await;
+    let lock = world.lock().await;
+    let answer = world.post("/api/chats", &world.user, &json!({})).await.expect(504);
+    assert_eq!(answer.code(), "timeout");
+    assert_eq!(answer.headers["x-should-retry"], "false");
+    assert!(answer.message().contains("within 200ms"), "{}", answer.text);
+    drop(lock);
+    world.post("/api/chats", &world.user, &json!({})).await.expect(201);
+}
+
+/// Runs a statement behind the server's back, on a connection of its own pool.
+async fn run(world: &World, statement: &'static str) {
+    let Pool::Sqlite(pool) = world.store.pool() else { panic!("these tests run on SQLite") };
+    sqlx::query(statement).execute(pool).await.unwrap();
+}
+
+async fn ready(world: &World) -> Answer {
+    world.send(Request::builder().uri("/readyz").body(Body::empty()).unwrap()).await
+}
+
+#[tokio::test]
+async fn a_database_that_is_only_read_says_so_until_it_can_be_written() {
+    let world = world_on(ServerOptions::default(), |options| options.max_connections = 1).await;
+    world.get("/api/users/me", &world.user).await.expect(200);
+    run(&world, "PRAGMA query_only = ON").await;
+    let answer = world.post("/api/chats", &world.user, &json!({})).await.expect(503);
+    assert_eq!(answer.code(), "storage-read-only");
+    assert!(answer.message().contains("the operator must make it writable"), "{}", answer.text);
+    assert_eq!(answer.headers["retry-after"], "10");
+    world.get("/api/chats", &world.user).await.expect(200);
+    run(&world, "PRAGMA query_only = OFF").await;
+    world.post("/api/chats", &world.user, &json!({})).await.expect(201);
+}
+
+#[tokio::test]
+async fn shared_tables_of_an_unknown_revision_are_only_read() {
+    let world = world().await;
+    run(&world, "UPDATE alembic_version SET version_num = 'f00dfeed'").await;
+    world.store.refresh_shape().await.unwrap();
+    let answer = world.post("/api/chats", &world.user, &json!({})).await.expect(503);
+    assert_eq!(answer.code(), "storage-read-only");
+    assert!(answer.message().contains("f00dfeed"), "{}", answer.text);
+    assert_eq!(answer.headers["retry-after"], "60");
+    world.get("/api/chats", &world.user).await.expect(200);
+}
+
+#[tokio::test]
+async fn a_column_that_another_program_has_removed_makes_the_database_unfit() {
+    let world = world().await;
+    world.get("/api/chats", &world.user).await.expect(200);
+    run(&world, "ALTER TABLE chat DROP COLUMN current_message_id").await;
+    let answer = world.get("/api/chats", &world.user).await.expect(503);
+    assert_eq!(answer.code(), "storage-unfit");
+    assert_eq!(answer.headers["retry-after"], "60");
+    // Neither names of tables nor of columns are anybody's business.
+    assert!(!answer.text.contains("current_message_id"), "{}", answer.text);
+    world.get("/api/users/me", &world.user).await.expect(200);
+}
+
+#[tokio::test]
+async fn readiness_says_that_a_newer_program_has_changed_the_schema() {
+    let world = world().await;
+    ready(&world).await.expect(200);
+    run(
+        &world,
+        "INSERT INTO innkeeper_migration (stream, version, name, checksum, oldest_program, program, applied_at) \
+         SELECT stream, 9000, 'future', checksum, '9.0.0', '9.0.0', applied_at FROM innkeeper_migration LIMIT 1",
+    )
+    .await;
+    // An answer holds for a second.
+    tokio::time::sleep(Duration::from_millis(1_050)).await;
+    let said: Value = ready(&world).await.expect(503).json();
+    let reason = said["reason"].as_str().unwrap();
+    assert!(reason.starts_with("schema: ") && reason.contains("9.0.0"), "{said}");
+    assert_eq!((&said["ready"], &said["checks"]["database"]), (&json!(false), &json!("ok")));
+    run(&world, "DELETE FROM innkeeper_migration WHERE version = 9000").await;
+    tokio::time::sleep(Duration::from_millis(1_050)).await;
+    ready(&world).await.expect(200);
 }
