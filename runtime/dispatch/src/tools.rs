@@ -47,13 +47,13 @@ pub struct ToolOutcome {
 }
 
 impl Dispatch {
-    /// Calls a tool. Its events are kept in the message that it is called for, in chats that are stored here. Dropping the future ends the call.
+    /// Calls a tool. Its events are shown and not kept: a chat for which a client calls tools has its owner there.
+    /// Dropping the future ends the call.
     pub async fn call_tool(&self, turn: ToolTurn) -> Result<ToolOutcome, DispatchError> {
         self.admit_turn(&turn.principal)?;
         self.check_chat(&turn.principal, turn.chat.as_ref(), turn.message.as_ref(), false).await?;
         let arguments = turn.arguments.to_string();
         let plugin = self.tool(&turn.plugin, &turn.tool, &arguments).await?;
-        let kept = self.keeps(&turn.principal, turn.chat.as_ref(), turn.message.as_ref()).await?;
         let id = uuid::Uuid::now_v7().to_string();
         let new = NewTurn {
             id: id.clone(),
@@ -63,7 +63,7 @@ impl Dispatch {
             locale: turn.locale,
             context: TurnContext::default(),
             frames: None,
-            kept,
+            kept: None,
             toggles: Vec::new(),
         };
         let ask = Ask::Tool { name: turn.tool, arguments };

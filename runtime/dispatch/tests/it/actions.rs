@@ -232,7 +232,7 @@ async fn events_are_kept_in_no_chat_that_the_person_may_only_read() {
         kept.push(statuses(&world, &chat).await);
     }
     assert_eq!(arrived(&mut bob).await.len(), 2, "they are shown all the same");
-    assert_eq!(kept, [[0, 0], [1, 1]]);
+    assert_eq!(kept, [[0, 0], [0, 1]], "and those of the tool in no chat");
     world.assert_idle().await;
 }
 
@@ -256,29 +256,22 @@ async fn events_about_a_message_of_messages_that_the_client_sent_are_kept_where_
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_a_call_has_shown_is_kept_also_where_it_fails_or_its_client_leaves() {
-    let limits = ["events", "host-calls"];
-    let misbehave = limits.iter().fold(plugin("misbehave"), |plugin, name| plugin.limit(name, 1_000_000));
-    let world = world()
-        .plugin(misbehave.grant(&[Permission::EventsEmit]))
-        .plugin(plugin("misbehave").named("few").limit("events", 3).grant(&[Permission::EventsEmit]));
-    let world = world.build().await;
-    let (chat, first) = orders(&world, &json!({})).await;
-    let turn = |plugin: &str| {
-        let turn = world.tool_turn(plugin, "misbehave", json!({ "how": "many-events", "amount": 1_000_000 }));
-        ToolTurn { chat: Some(chat.clone()), message: Some(first.clone()), ..turn }
-    };
-    world.dispatch.call_tool(turn("few")).await.unwrap_err();
-    assert_eq!(statuses(&world, &chat).await, [3, 0]);
+async fn what_an_action_has_shown_is_kept_also_where_it_fails_or_its_client_leaves() {
+    let world = world().plugin(plugin("probe").grant(&[Permission::EventsEmit])).build().await;
+    let (chat, _) = orders(&world, &shows(working(), &json!({ "then": "fail" }), "call")).await;
+    world.dispatch.run_action(action(&world, "probe", "probe", Some(chat.clone()))).await.unwrap_err();
+    assert_eq!(statuses(&world, &chat).await, [0, 1]);
+    let (chat, _) = orders(&world, &shows(working(), &json!({ "then": "wait" }), "call")).await;
     let mut ada = world.dispatch.hub().subscribe(&world.ada).unwrap();
     {
-        let mut call = std::pin::pin!(world.dispatch.call_tool(turn("misbehave")));
+        let turn = action(&world, "probe", "probe", Some(chat.clone()));
+        let mut run = std::pin::pin!(world.dispatch.run_action(turn));
         tokio::select! {
-            ended = &mut call => panic!("{ended:?}"),
-            event = ada.next() => assert_eq!(event.unwrap().message, Some(first)),
+            ended = &mut run => panic!("{ended:?}"),
+            event = ada.next() => assert_eq!(event.unwrap().chat.as_ref(), Some(&chat)),
         }
     }
     drop(ada);
     world.assert_idle().await;
-    assert!(statuses(&world, &chat).await[0] > 3);
+    assert_eq!(statuses(&world, &chat).await, [0, 1]);
 }

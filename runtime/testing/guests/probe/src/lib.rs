@@ -205,6 +205,11 @@ impl Probe {
             ))));
         }
         let answer = order.obey(&invocation).await;
+        match order.args["then"].as_str() {
+            Some("fail") => return Err(PluginError::failed("as ordered")),
+            Some("wait") => std::thread::sleep(std::time::Duration::from_secs(60)),
+            _ => {}
+        }
         let mut result = ActionResult::show(ToolContent::Json(answer.to_string()));
         if let Some(html) = order.args["html"].as_str() {
             let html = Html { html: html.to_owned(), summary: None };
