@@ -18,8 +18,6 @@ use crate::database;
 const RECONNECT_GRACE: Duration = Duration::from_secs(10);
 /// How long a client may read nothing of its answer.
 const STALL_TIMEOUT: Duration = Duration::from_secs(60);
-/// How much guests that compute stand back where the cores do not suffice, so that sockets and timers need not wait for them.
-const GUESTS_NICENESS: i32 = 5;
 /// Instances for a command that runs one tool.
 const FEW_INSTANCES: u32 = 64;
 
@@ -38,16 +36,8 @@ impl Runtimes {
             .thread_name("main")
             .enable_all()
             .build();
-        let guests = Builder::new_multi_thread()
-            .worker_threads(cores)
-            .thread_name("guests")
-            .on_thread_start(|| {
-                // Of this thread; elsewhere than on Linux it would be of the process. A refusal leaves things as they were.
-                #[cfg(target_os = "linux")]
-                let _ = rustix::process::setpriority_process(None, GUESTS_NICENESS);
-            })
-            .enable_all()
-            .build();
+        let guests =
+            Builder::new_multi_thread().worker_threads(cores).thread_name("guests").enable_all().build();
         Ok(Self {
             main: main.context("threads cannot be started")?,
             guests: guests.context("threads cannot be started")?,
