@@ -134,6 +134,17 @@ impl Dispatch {
         &self.0.receipts
     }
 
+    /// What all calls since the start cost, by plugin, in the format of OpenMetrics.
+    ///
+    /// # Errors
+    /// Never in practice: texts take whatever is written into them.
+    pub fn metrics(&self) -> Result<String, std::fmt::Error> {
+        let metrics = self.0.receipts.metrics();
+        metrics.turns.set(i64::try_from(self.running()).unwrap_or(i64::MAX));
+        metrics.free_instances.set(i64::try_from(self.0.sandbox.free_instances()).unwrap_or(i64::MAX));
+        metrics.text()
+    }
+
     /// Turns that run, background work included.
     pub fn running(&self) -> usize {
         self.0.turns.len()

@@ -11,6 +11,7 @@ mod error;
 mod events;
 mod filters;
 pub mod hub;
+mod metrics;
 mod models;
 mod people;
 mod provider;

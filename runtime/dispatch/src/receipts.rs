@@ -1,10 +1,13 @@
 //! Receipts on their way to the database, in groups: at most 200 ms apart.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use innkeeper_model::receipt::Receipt;
 use innkeeper_store::Store;
 use tokio::sync::{mpsc, oneshot};
+
+use crate::metrics::Metrics;
 
 /// Longest time between groups.
 const INTERVAL: Duration = Duration::from_millis(200);
@@ -17,9 +20,12 @@ const GROUP: usize = 500;
 /// Receipts that may wait; beyond that they are dropped and counted in the log.
 const BACKLOG: usize = 20_000;
 
-/// Takes receipts; writes them behind the callers' backs.
+/// Takes receipts; counts them, and writes them behind the callers' backs.
 #[derive(Clone)]
-pub struct ReceiptLog(mpsc::Sender<Item>);
+pub struct ReceiptLog {
+    items: mpsc::Sender<Item>,
+    metrics: Arc<Metrics>,
+}
 
 enum Item {
     Receipt(Box<Receipt>),
@@ -30,8 +36,14 @@ impl ReceiptLog {
     /// Starts the writer on the present runtime. It ends when the last log is dropped.
     pub fn start(store: Store) -> Self {
         let (sender, items) = mpsc::channel(BACKLOG);
-        tokio::spawn(write(store, items));
-        Self(sender)
+        let metrics = Arc::new(Metrics::new());
+        tokio::spawn(write(store, items, Arc::clone(&metrics)));
+        Self { items: sender, metrics }
+    }
+
+    /// The sums of all receipts since the start.
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.metrics
     }
 
     /// Takes a receipt.
@@ -40,7 +52,9 @@ impl ReceiptLog {
             plugin = %receipt.plugin, call = receipt.id, export = receipt.export,
             outcome = receipt.outcome.as_str(), fuel = receipt.delivered.fuel, "call ended"
         );
-        if let Err(error) = self.0.try_send(Item::Receipt(Box::new(receipt))) {
+        self.metrics.count(&receipt);
+        if let Err(error) = self.items.try_send(Item::Receipt(Box::new(receipt))) {
+            self.metrics.lost.inc();
             tracing::error!(%error, "a receipt is lost: more wait than can be written");
         }
     }
@@ -48,14 +62,14 @@ impl ReceiptLog {
     /// Waits until everything recorded so far is in the database, or could not be written.
     pub async fn flush(&self) {
         let (done, written) = oneshot::channel();
-        if self.0.send(Item::Flush(done)).await.is_ok() {
+        if self.items.send(Item::Flush(done)).await.is_ok() {
             // The writer has ended where this fails: there is nothing left to wait for.
             let _ = written.await;
         }
     }
 }
 
-async fn write(store: Store, mut items: mpsc::Receiver<Item>) {
+async fn write(store: Store, mut items: mpsc::Receiver<Item>, metrics: Arc<Metrics>) {
     let mut group = Vec::new();
     let mut flushes = Vec::new();
     loop {
@@ -73,7 +87,7 @@ async fn write(store: Store, mut items: mpsc::Receiver<Item>) {
                 Ok(None) | Err(_) => break,
             }
         }
-        record(&store, &mut group).await;
+        record(&store, &mut group, &metrics).await;
         for done in flushes.drain(..) {
             let _: Result<(), ()> = done.send(());
         }
@@ -83,9 +97,10 @@ async fn write(store: Store, mut items: mpsc::Receiver<Item>) {
             return;
         }
         tokio::time::sleep(RETRY).await;
-        record(&store, &mut group).await;
+        record(&store, &mut group, &metrics).await;
     }
     if !group.is_empty() {
+        metrics.lost.inc_by(group.len() as u64);
         tracing::error!(lost = group.len(), "receipts could not be written before the end");
     }
 }
@@ -98,7 +113,7 @@ fn take(item: Item, group: &mut Vec<Receipt>, flushes: &mut Vec<oneshot::Sender<
 }
 
 /// Writes a group; one that cannot be written at present is tried again with the next.
-async fn record(store: &Store, group: &mut Vec<Receipt>) {
+async fn record(store: &Store, group: &mut Vec<Receipt>, metrics: &Metrics) {
     if group.is_empty() {
         return;
     }
@@ -108,6 +123,7 @@ async fn record(store: &Store, group: &mut Vec<Receipt>) {
             tracing::warn!(%error, waiting = group.len(), "receipts cannot be written at present");
         }
         Err(error) => {
+            metrics.lost.inc_by(group.len() as u64);
             tracing::error!(%error, lost = group.len(), "receipts cannot be written");
             group.clear();
         }

@@ -12,6 +12,7 @@ mod failure;
 mod files;
 mod health;
 mod keys;
+mod metrics;
 mod openai;
 mod openapi;
 mod options;

@@ -12,7 +12,8 @@ use utoipa_axum::routes;
 use crate::app::App;
 use crate::failure::{Failure, in_openai_envelope};
 use crate::{
-    actions, chats, events, files, health, keys, openai, openapi, people, plugins, receipts, tools, trace,
+    actions, chats, events, files, health, keys, metrics, openai, openapi, people, plugins, receipts, tools,
+    trace,
 };
 
 /// All routes of a server.
@@ -36,7 +37,8 @@ pub(crate) fn documented(app: &App) -> OpenApiRouter<App> {
         .merge(admin())
         .merge(own())
         .routes(routes!(health::healthz::healthz))
-        .routes(routes!(health::readyz::readyz));
+        .routes(routes!(health::readyz::readyz))
+        .routes(routes!(metrics::metrics));
     let quick = quick.layer(timed.clone());
     let models = OpenApiRouter::default()
         .routes(routes!(openai::models::list))

@@ -17,6 +17,7 @@ mod chats;
 mod events;
 mod files;
 mod health;
+mod metrics;
 mod models;
 mod openai_client;
 mod openapi;

@@ -69,5 +69,5 @@ async fn no_plugin_can_be_named_like_what_addresses_begin_with() {
         assert!(innkeeper_model::PluginId::parse(first).is_err(), "{path}: add `{first}` to `RESERVED`");
         looked_at.insert(first.to_owned());
     }
-    assert_eq!(looked_at.into_iter().collect::<Vec<_>>(), ["api", "healthz", "readyz", "v1"]);
+    assert_eq!(looked_at.into_iter().collect::<Vec<_>>(), ["api", "healthz", "metrics", "readyz", "v1"]);
 }
