@@ -114,6 +114,8 @@ async fn a_filter_that_breaks_on_a_piece_is_over_for_the_turn() {
             let said = world.chat(world.turn("probe.one", &pieces(&[breaks, "chunk:many-chunks 3"]))).await;
             said.text();
             assert_eq!(said.texts(), [breaks, "chunk:many-chunks 3"]);
+            // A kept instance leaves its receipt after the turn's last frame.
+            world.assert_idle().await;
             let receipts = world.receipts(&said.end.receipts).await;
             let streams: Vec<_> =
                 receipts.iter().filter(|receipt| receipt.export == "filter.stream").collect();
