@@ -31,8 +31,11 @@ wit_bindgen::generate!({
             import innkeeper:types/events@0.1.0;
             import innkeeper:types/files@0.1.0;
             import innkeeper:types/invocation@0.1.0;
+            import innkeeper:types/kv@0.1.0;
+            import innkeeper:types/log@0.1.0;
             import innkeeper:types/manifest@0.1.0;
             import innkeeper:types/memories@0.1.0;
+            import innkeeper:types/models@0.1.0;
             import innkeeper:types/tools@0.1.0;
             import innkeeper:types/users@0.1.0;
         }
@@ -92,6 +95,7 @@ pub mod pipe {
             "innkeeper:types/common@0.1.0": crate::bindings::innkeeper::types::common,
             "innkeeper:types/invocation@0.1.0": crate::bindings::innkeeper::types::invocation,
             "innkeeper:types/chat-request@0.1.0": crate::bindings::innkeeper::types::chat_request,
+            "innkeeper:types/models@0.1.0": crate::bindings::innkeeper::types::models,
         },
         generate_all,
         additional_derives: [PartialEq, Clone],

@@ -154,7 +154,7 @@ impl ToolSpec {
 impl Chunk {
     /// The end of choice 0, without usage.
     pub fn finish(reason: impl Into<String>) -> Self {
-        Self::Finish(Finish { choice: 0, reason: reason.into(), usage: None })
+        Self::Finish(Finish { choice: 0, reason: reason.into(), usage: None, extra: None })
     }
 
     /// The text that the piece adds to choice 0.

@@ -1,7 +1,7 @@
 //! Answers by models. Permission `completions`.
 
 use crate::bindings::innkeeper::plugin::completions as imported;
-pub use crate::bindings::innkeeper::plugin::completions::AvailableModel;
+pub use crate::bindings::innkeeper::types::models::AvailableModel;
 use crate::chat_request::{ChatRequest, Chunk, Completion};
 use crate::{Error, Failure, PluginError, Sender};
 

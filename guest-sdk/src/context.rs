@@ -15,6 +15,8 @@ pub struct Task {
     pub name: String,
     /// Its body.
     pub body: Option<Value>,
+    /// What later versions of the contract add, an object.
+    pub extra: Option<Value>,
 }
 
 /// The conversation as the client sent it.
@@ -54,7 +56,8 @@ pub fn metadata() -> Value {
 
 /// What the call is for, where it is not a chat.
 pub fn task() -> Option<Task> {
-    imported::task().map(|task| Task { name: task.name, body: task.body.map(|json| value(&json)) })
+    let parsed = |json: Option<String>| json.map(|json| value(&json));
+    imported::task().map(|task| Task { name: task.name, body: parsed(task.body), extra: parsed(task.extra) })
 }
 
 /// The text that a blob of this turn stands for.

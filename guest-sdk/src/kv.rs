@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::bindings::innkeeper::plugin::kv as imported;
-pub use crate::bindings::innkeeper::plugin::kv::{Entry, KeyPage, Scope};
+pub use crate::bindings::innkeeper::types::kv::{Entry, KeyPage, Scope};
 use crate::{Error, Page};
 
 pub use Scope::{Shared, Turn, User};

@@ -1,7 +1,7 @@
 //! Lines for the operator's log. They carry the plugin's and the call's id by themselves.
 
 use crate::bindings::innkeeper::plugin::log as imported;
-pub use crate::bindings::innkeeper::plugin::log::Level;
+pub use crate::bindings::innkeeper::types::log::Level;
 
 /// Writes a line with fields.
 pub fn line(level: Level, message: &str, fields: &[(&str, &str)]) {

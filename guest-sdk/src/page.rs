@@ -3,9 +3,8 @@
 use std::future::Future;
 
 use crate::Error;
-use crate::bindings::innkeeper::plugin::kv;
 pub use crate::bindings::innkeeper::types::common::Page;
-use crate::bindings::innkeeper::types::{chat_messages, chats, files, memories, users};
+use crate::bindings::innkeeper::types::{chat_messages, chats, files, kv, memories, users};
 
 impl Page {
     /// The first `limit` items, 1 to 200.

@@ -2,8 +2,9 @@
 
 use serde::Serialize;
 
+pub use crate::bindings::innkeeper::types::models::{Model, ModelList};
+pub use crate::bindings::pipe::Reply;
 use crate::bindings::pipe::wit_stream;
-pub use crate::bindings::pipe::{Model, ModelList, Reply};
 use crate::chat_request::{ChatRequest, Chunk, Finish, StreamEvent, Usage};
 use crate::{Error, Failure, Invocation, Plugin, PluginError, spawn};
 
@@ -113,7 +114,7 @@ impl Sender {
     /// [`Closed`].
     pub async fn event(&mut self, kind: &str, data: &impl Serialize) -> Result<(), Closed> {
         let data = serde_json::to_string(data).unwrap_or_else(|_| "null".to_owned());
-        self.send(Chunk::Event(StreamEvent { kind: kind.to_owned(), data })).await
+        self.send(Chunk::Event(StreamEvent { kind: kind.to_owned(), data, extra: None })).await
     }
 
     /// The end, with what the answer cost. Not needed for a plain `stop`.
@@ -121,7 +122,7 @@ impl Sender {
     /// # Errors
     /// [`Closed`].
     pub async fn finish(&mut self, reason: &str, usage: Option<Usage>) -> Result<(), Closed> {
-        self.send(Chunk::Finish(Finish { choice: 0, reason: reason.to_owned(), usage })).await
+        self.send(Chunk::Finish(Finish { choice: 0, reason: reason.to_owned(), usage, extra: None })).await
     }
 
     /// Any piece.

@@ -105,7 +105,7 @@ impl<T: Serialize> ToolOutput for Json<T> {
 
 impl ToolOutput for Html {
     fn output(self) -> Result<ToolResult, PluginError> {
-        Ok(ToolContent::Html(HtmlEmbed { html: self.html, summary: self.summary }).into())
+        Ok(ToolContent::Html(HtmlEmbed { html: self.html, summary: self.summary, extra: None }).into())
     }
 }
 

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::bindings::innkeeper::plugin::toolbox as imported;
-pub use crate::bindings::innkeeper::plugin::toolbox::AvailableTool;
+pub use crate::bindings::innkeeper::types::tools::AvailableTool;
 use crate::{Error, ToolResult};
 
 /// The tools offered.

@@ -1,9 +1,10 @@
 //! `cargo xtask docs`: writes the parts of the documents that are made from the contract and the code, or checks that they are up to date.
 //!
-//! What a page says is in `docs/contract.rs` and `docs/tables.rs`, whether its links lead anywhere in `docs/links.rs`.
+//! What a page says is in `docs/contract.rs` and `docs/tables.rs`, whether its links lead anywhere in `docs/links.rs`, whether the contract keeps its own rules in `docs/shape.rs`.
 
 mod contract;
 mod links;
+mod shape;
 mod tables;
 
 use std::fs;

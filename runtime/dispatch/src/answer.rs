@@ -100,7 +100,7 @@ pub(crate) async fn ask(
 }
 
 fn stop() -> Chunk {
-    Chunk::Finish { choice: 0, reason: "stop".to_owned(), usage: None }
+    Chunk::Finish { choice: 0, reason: "stop".to_owned(), usage: None, extra: None }
 }
 
 impl Answering {

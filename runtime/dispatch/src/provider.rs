@@ -257,7 +257,12 @@ async fn relay_events(
                 // Some providers leave the end out where they were cut by a limit of theirs.
                 if !ended {
                     let _ = chunks
-                        .send(Ok(Chunk::Finish { choice: 0, reason: "stop".to_owned(), usage: None }))
+                        .send(Ok(Chunk::Finish {
+                            choice: 0,
+                            reason: "stop".to_owned(),
+                            usage: None,
+                            extra: None,
+                        }))
                         .await;
                 }
                 return Ok(());

@@ -96,8 +96,10 @@ async fn embed(call: CallHandle, model: String, texts: Vec<String>) -> Result<Ve
 
 impl HostWithStore<State> for Host {
     async fn models(accessor: &Accessor<State, Self>) -> Settled<Vec<wit::AvailableModel>> {
-        let model =
-            |model: OfferedModel| wit::AvailableModel { id: model.id, name: model.name, kind: model.kind };
+        let model = |model: OfferedModel| {
+            let OfferedModel { id, name, kind } = model;
+            wit::AvailableModel { id, name, kind, extra: None }
+        };
         settle(models(handle(accessor)).await.map(|offered| offered.into_iter().map(model).collect()))
     }
 

@@ -64,7 +64,7 @@ impl Host for State {
 
     fn task(&mut self) -> wasmtime::Result<Option<TaskInfo>> {
         let task = self.read(|turn| turn.context.task.clone())?;
-        Ok(task.map(|(name, body)| TaskInfo { name, body }))
+        Ok(task.map(|(name, body)| TaskInfo { name, body, extra: None }))
     }
 }
 

@@ -26,8 +26,11 @@ pub fn linker(engine: &Engine) -> wasmtime::Result<Linker<State>> {
         types::events,
         types::files,
         types::invocation,
+        types::kv,
+        types::log,
         types::manifest,
         types::memories,
+        types::models,
         types::tools,
         types::users,
         plugin::chat_messages,
@@ -54,7 +57,10 @@ impl types::common::Host for State {}
 impl types::events::Host for State {}
 impl types::files::Host for State {}
 impl types::invocation::Host for State {}
+impl types::kv::Host for State {}
+impl types::log::Host for State {}
 impl types::manifest::Host for State {}
 impl types::memories::Host for State {}
+impl types::models::Host for State {}
 impl types::tools::Host for State {}
 impl types::users::Host for State {}

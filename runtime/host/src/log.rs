@@ -1,7 +1,7 @@
 //! `log`: the guest's lines in the operator's log. Guest text is escaped, bounded and counted.
 
 use crate::bindings::innkeeper::plugin::log::Host;
-pub use crate::bindings::innkeeper::plugin::log::Level;
+pub use crate::bindings::innkeeper::types::log::Level;
 use crate::call::{CallHandle, Interface, Phase};
 use crate::fault::Fault;
 use crate::state::State;

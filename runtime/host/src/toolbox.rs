@@ -69,6 +69,7 @@ impl HostWithStore<State> for Host {
             name: tool.name,
             description: tool.description,
             parameters: tool.parameters,
+            extra: None,
         };
         settle(list(handle(accessor)).await.map(|offered| offered.into_iter().map(tool).collect()))
     }

@@ -89,7 +89,12 @@ impl Blobs {
             .and_then(|rest| rest.split([';', ',']).next())
             .filter(|kind| !kind.is_empty())
             .unwrap_or("application/octet-stream");
-        let blob = Blob { id: id.clone(), content_type: content_type.to_owned(), size: uri.len() as u64 };
+        let blob = Blob {
+            id: id.clone(),
+            content_type: content_type.to_owned(),
+            size: uri.len() as u64,
+            extra: None,
+        };
         self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(id, uri.into());
         blob
     }

@@ -153,7 +153,9 @@ impl Weigh for ContentPart {
                 Self::Image { image: Media::Url(text) | Media::Other(text), extra, .. } => {
                     text.weigh() + extra.weigh()
                 }
-                Self::Image { image: Media::Blob(blob), extra, .. } => blob.id.weigh() + extra.weigh(),
+                Self::Image { image: Media::Blob(blob), extra, .. } => {
+                    blob.id.weigh() + blob.extra.weigh() + extra.weigh()
+                }
                 Self::Other(text) => text.weigh(),
             }
     }
@@ -174,5 +176,20 @@ impl Weigh for innkeeper_model::tool::ToolContent {
 impl Weigh for innkeeper_model::tool::ToolResult {
     fn weigh(&self) -> u64 {
         RECORD + self.content.weigh()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use innkeeper_model::chat_request::Blob;
+
+    #[test]
+    fn further_fields_of_a_blob_weigh() {
+        let blob = |extra: Option<String>| {
+            let blob = Blob { id: String::new(), content_type: String::new(), size: 0, extra };
+            ContentPart::Image { image: Media::Blob(blob), detail: None, extra: None }.weigh()
+        };
+        assert_eq!(blob(Some("x".repeat(1_000))), blob(None) + 1_000);
     }
 }

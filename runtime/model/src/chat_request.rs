@@ -26,6 +26,8 @@ pub struct Blob {
     pub content_type: String,
     /// Bytes of the encoded text.
     pub size: u64,
+    /// Other fields.
+    pub extra: Option<String>,
 }
 
 /// Where an image is.

@@ -64,6 +64,8 @@ pub enum Chunk {
         reason: String,
         /// Tokens.
         usage: Option<Usage>,
+        /// Other fields of the choice.
+        extra: Option<String>,
     },
     /// The answer could not be completed; text for the person.
     Failed(String),

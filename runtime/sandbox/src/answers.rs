@@ -44,7 +44,7 @@ pub(crate) fn shortened(error: PluginError) -> PluginError {
 
 /// A tool's result whose JSON parses, and which shows nothing that it may not.
 pub(crate) fn tool_result(call: &CallHandle, result: wit_tools::ToolResult) -> Result<ToolResult, CallError> {
-    json::check_object("extra", result.extra.as_ref()).map_err(broken)?;
+    check_extra(result.extra.as_ref(), &result.content)?;
     let result = convert_tool::result_from_guest(result).map_err(not_json)?;
     may_show(call, &result.content)?;
     Ok(result)
@@ -55,9 +55,21 @@ pub(crate) fn action_result(
     call: &CallHandle,
     result: wit_actions::ActionResult,
 ) -> Result<ActionResult, CallError> {
+    check_extra(result.extra.as_ref(), &result.content)?;
     let result = convert_tool::action_from_guest(result).map_err(not_json)?;
     may_show(call, &result.content)?;
     Ok(result)
+}
+
+/// Fields of later versions, of a result and of its parts: this version has no use for them, and refuses what is no object all the same.
+fn check_extra(extra: Option<&String>, content: &[wit_tools::ToolContent]) -> Result<(), CallError> {
+    json::check_object("extra", extra).map_err(broken)?;
+    content.iter().try_for_each(|part| match part {
+        wit_tools::ToolContent::Html(embed) => {
+            json::check_object("html.extra", embed.extra.as_ref()).map_err(broken)
+        }
+        _ => Ok(()),
+    })
 }
 
 /// A request whose JSON texts parse.

@@ -136,6 +136,7 @@ fn release(patterns: &Patterns, tails: &mut Tails, chunks: Vec<Chunk>) -> Vec<Ch
             Chunk::Finish(mut finish) => {
                 released.extend(flush(tails.flush(patterns, Some(finish.choice))));
                 finish.usage = finish.usage.map(|usage| redact_usage(patterns, usage));
+                finish.extra = finish.extra.map(|extra| redact_json(patterns, &extra));
                 released.push(Chunk::Finish(finish));
             }
             Chunk::Failed(message) => {
@@ -144,6 +145,7 @@ fn release(patterns: &Patterns, tails: &mut Tails, chunks: Vec<Chunk>) -> Vec<Ch
             }
             Chunk::Event(mut event) => {
                 event.data = redact_json(patterns, &event.data);
+                event.extra = event.extra.map(|extra| redact_json(patterns, &extra));
                 released.push(Chunk::Event(event));
             }
             Chunk::Raw(json) => released.push(Chunk::Raw(redact_json(patterns, &json))),
@@ -253,6 +255,7 @@ fn rewrite(patterns: &Patterns, json: &str, walk: fn(&Patterns, &mut Value)) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use innkeeper_sdk::chat_request::{Finish, StreamEvent};
 
     fn run(pieces: &[&str]) -> String {
         let patterns = Patterns::new(true, true, &["Project Falcon".to_owned()]);
@@ -375,6 +378,11 @@ mod tests {
         let delta =
             Delta { choice: 0, role: None, content: None, reasoning: None, tool_calls, extra: extra() };
         let shown = format!("{:?}", release(&patterns, &mut tails, vec![Chunk::Delta(delta)]));
+        assert_eq!((shown.matches("[e-mail]").count(), shown.contains("ann@")), (2, false), "{shown}");
+        let end = Finish { choice: 0, reason: "stop".to_owned(), usage: None, extra: extra() };
+        let event = StreamEvent { kind: "status".to_owned(), data: "{}".to_owned(), extra: extra() };
+        let shown =
+            format!("{:?}", release(&patterns, &mut tails, vec![Chunk::Finish(end), Chunk::Event(event)]));
         assert_eq!((shown.matches("[e-mail]").count(), shown.contains("ann@")), (2, false), "{shown}");
     }
 

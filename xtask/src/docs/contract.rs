@@ -11,10 +11,12 @@ use wit_parser::{
     TypeOwner, WorldId, WorldItem,
 };
 
-/// The package that guests import and export.
-const PLUGIN: &str = "plugin";
+use super::shape;
 
-/// Makes the page. Fails where an item of the contract says nothing of itself.
+/// The package that guests import and export.
+pub(super) const PLUGIN: &str = "plugin";
+
+/// Makes the page. Fails where an item of the contract says nothing of itself, and where the contract is out of shape.
 pub(super) fn page(root: &Path) -> Result<String> {
     let mut resolve = Resolve::default();
     resolve.push_dir(root.join("wit")).context("the contract in `wit` does not parse")?;
@@ -22,6 +24,10 @@ pub(super) fn page(root: &Path) -> Result<String> {
     let bare = contract.undocumented();
     if !bare.is_empty() {
         bail!("items of `wit` without a comment: {}; write `///` above each", bare.join(", "));
+    }
+    let misshapen = shape::problems(&contract.resolve, shape::WITHOUT_EXTRA);
+    if !misshapen.is_empty() {
+        bail!("`wit` breaks rules of `wit/README.md`: {}", misshapen.join("; "));
     }
     contract.page()
 }
@@ -297,7 +303,7 @@ impl Contract {
 }
 
 /// Types that an interface defines, without those that it takes from others.
-fn own_types<'a>(
+pub(super) fn own_types<'a>(
     resolve: &'a Resolve,
     interface: &'a Interface,
     id: InterfaceId,
@@ -307,7 +313,7 @@ fn own_types<'a>(
 }
 
 /// Follows `use` to where a type is defined. A type that another name was given in its own interface stays what it is.
-fn defined(resolve: &Resolve, id: TypeId) -> TypeId {
+pub(super) fn defined(resolve: &Resolve, id: TypeId) -> TypeId {
     let definition = &resolve.types[id];
     match definition.kind {
         TypeDefKind::Type(Type::Id(other)) if resolve.types[other].owner != definition.owner => {

@@ -41,7 +41,7 @@ fn expected(model: &str, text: &str) -> [(&'static str, Value); 8] {
         ("context.variables", json!({ "{{USER_NAME}}": "Ada" })),
         ("context.locale", json!("de-CH")),
         ("context.metadata", json!({ "task": "title_generation", "task_body": {"n": 1.0}, "other": [true] })),
-        ("context.task", json!({ "name": "title_generation", "body": "{\"n\":1.0}" })),
+        ("context.task", json!({ "name": "title_generation", "body": "{\"n\":1.0}", "extra": null })),
     ]
 }
 

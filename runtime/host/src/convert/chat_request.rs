@@ -4,13 +4,13 @@ use innkeeper_model::chat_request as model;
 use innkeeper_model::event::{MAX_VALUES, WireEvent};
 use innkeeper_model::{Error, chunk, json};
 
-use super::json::check_chunk;
+use super::json::{check_chunk, check_object};
 use super::{all, record};
 use crate::bindings::innkeeper::types::chat_request as wit;
 use crate::bindings::innkeeper::types::common;
 
-record!(model::Blob => common::Blob { id, content_type, size });
-record!(common::Blob => model::Blob { id, content_type, size });
+record!(model::Blob => common::Blob { id, content_type, size, extra });
+record!(common::Blob => model::Blob { id, content_type, size, extra });
 record!(model::ToolCall => wit::ToolCall { id, name, arguments, extra });
 record!(wit::ToolCall => model::ToolCall { id, name, arguments, extra });
 record!(model::ToolSpec => wit::ToolSpec { name, description, parameters, extra });
@@ -154,10 +154,10 @@ impl From<chunk::Chunk> for wit::Chunk {
             chunk::Chunk::Delta(delta) => Self::Delta(delta.into()),
             chunk::Chunk::Usage(usage) => Self::Usage(usage.into()),
             chunk::Chunk::Event(event) => {
-                Self::Event(wit::StreamEvent { kind: event.kind, data: event.data.to_string() })
+                Self::Event(wit::StreamEvent { kind: event.kind, data: event.data.to_string(), extra: None })
             }
-            chunk::Chunk::Finish { choice, reason, usage } => {
-                Self::Finish(wit::Finish { choice, reason, usage: usage.map(Into::into) })
+            chunk::Chunk::Finish { choice, reason, usage, extra } => {
+                Self::Finish(wit::Finish { choice, reason, usage: usage.map(Into::into), extra })
             }
             chunk::Chunk::Failed(message) => Self::Failed(message),
             chunk::Chunk::Raw(json) => Self::Raw(json),
@@ -175,10 +175,11 @@ pub fn chunk_from_guest(chunk: wit::Chunk) -> Result<chunk::Chunk, Error> {
             let (data, _) = json::parse(&event.data, MAX_VALUES).map_err(|error| {
                 Error::invalid("event.data", format!("`event.data` is not JSON that can be shown: {error}"))
             })?;
+            check_object("event.extra", event.extra.as_ref())?;
             chunk::Chunk::Event(WireEvent { kind: event.kind, data })
         }
-        wit::Chunk::Finish(wit::Finish { choice, reason, usage }) => {
-            chunk::Chunk::Finish { choice, reason, usage: usage.map(Into::into) }
+        wit::Chunk::Finish(wit::Finish { choice, reason, usage, extra }) => {
+            chunk::Chunk::Finish { choice, reason, usage: usage.map(Into::into), extra }
         }
         wit::Chunk::Failed(message) => chunk::Chunk::Failed(message),
         wit::Chunk::Raw(json) | wit::Chunk::Other(json) => chunk::Chunk::Raw(json),
@@ -206,10 +207,26 @@ pub fn chunk_bytes(chunk: &wit::Chunk) -> u64 {
                 + calls.sum::<usize>()
         }
         wit::Chunk::Usage(usage) => length(&usage.extra),
-        wit::Chunk::Event(event) => event.kind.len() + event.data.len(),
+        wit::Chunk::Event(event) => event.kind.len() + event.data.len() + length(&event.extra),
         wit::Chunk::Finish(finish) => {
-            finish.reason.len() + finish.usage.as_ref().map_or(0, |usage| length(&usage.extra))
+            let figures = finish.usage.as_ref().map_or(0, |usage| length(&usage.extra));
+            finish.reason.len() + figures + length(&finish.extra)
         }
     };
     bytes as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn further_fields_of_a_chunk_count_against_its_bytes() {
+        let extra = || Some("x".repeat(1_000));
+        let end = wit::Finish { choice: 0, reason: String::new(), usage: None, extra: extra() };
+        let event = wit::StreamEvent { kind: String::new(), data: String::new(), extra: extra() };
+        for chunk in [wit::Chunk::Finish(end), wit::Chunk::Event(event)] {
+            assert!(chunk_bytes(&chunk) >= 1_000, "{chunk:?}");
+        }
+    }
 }

@@ -1,13 +1,12 @@
-//! Users, chats, messages, files and memories.
+//! Users, chats, messages, files, memories and stored values.
 
 use innkeeper_model::page::Page;
 use innkeeper_model::{chat, chat_message, file, kv, memory, user};
 
 use super::{all, record};
-use crate::bindings::innkeeper::plugin::kv as wit_kv;
 use crate::bindings::innkeeper::types::{
-    chat_messages as wit_messages, chats as wit_chats, files as wit_files, memories as wit_memories,
-    users as wit_users,
+    chat_messages as wit_messages, chats as wit_chats, files as wit_files, kv as wit_kv,
+    memories as wit_memories, users as wit_users,
 };
 
 /// A person, without their address unless the plugin may see it.
@@ -180,4 +179,4 @@ impl From<Page<memory::Memory>> for wit_memories::MemoryPage {
     }
 }
 
-record!(kv::KvEntry => wit_kv::Entry { key, value, version, expires_at });
+record!(kv::KvEntry => wit_kv::Entry { key, value, version, expires_at } + { extra: None });

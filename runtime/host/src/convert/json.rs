@@ -37,13 +37,17 @@ pub fn check_message(message: &StoredMessage) -> Result<(), Error> {
 pub fn check_chunk(chunk: &Chunk) -> Result<(), Error> {
     match chunk {
         Chunk::Raw(raw) => text("raw", Shape::Any, Some(raw)),
-        Chunk::Usage(figures) | Chunk::Finish { usage: Some(figures), .. } => usage(figures),
+        Chunk::Usage(figures) => usage(figures),
+        Chunk::Finish { usage: figures, extra, .. } => {
+            text("finish.extra", Shape::Object, extra.as_ref())?;
+            figures.as_ref().map_or(Ok(()), usage)
+        }
         Chunk::Delta(delta) => {
             text("delta.extra", Shape::Object, delta.extra.as_ref())?;
             let mut calls = delta.tool_calls.iter();
             calls.try_for_each(|call| text("tool-calls.extra", Shape::Object, call.extra.as_ref()))
         }
-        Chunk::Text(_) | Chunk::Event(_) | Chunk::Failed(_) | Chunk::Finish { usage: None, .. } => Ok(()),
+        Chunk::Text(_) | Chunk::Event(_) | Chunk::Failed(_) => Ok(()),
     }
 }
 
@@ -76,7 +80,8 @@ fn part(part: &ContentPart) -> Result<(), Error> {
             text("content.extra", Shape::Object, extra.as_ref())?;
             match image {
                 Media::Other(other) => text("content.image", Shape::Any, Some(other)),
-                Media::Url(_) | Media::Blob(_) => Ok(()),
+                Media::Blob(blob) => text("content.image.extra", Shape::Object, blob.extra.as_ref()),
+                Media::Url(_) => Ok(()),
             }
         }
         ContentPart::Other(other) => text("content", Shape::Any, Some(other)),
@@ -110,6 +115,7 @@ fn text(field: &str, shape: Shape, text: Option<&String>) -> Result<(), Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use innkeeper_model::chat_request::Blob;
 
     #[test]
     fn a_field_that_is_not_json_is_named() {
@@ -133,6 +139,27 @@ mod tests {
                 message.extra = extra.map(str::to_owned);
             }
             assert_eq!(check_request(&request).map_err(|error| error.subject), Err(Some(field.to_owned())));
+        }
+        let blob = |extra: &str| {
+            let (id, content_type) = (String::new(), String::new());
+            let blob = Blob { id, content_type, size: 0, extra: Some(extra.to_owned()) };
+            let part = ContentPart::Image { image: Media::Blob(blob), detail: None, extra: None };
+            Message { content: Some(Content::Parts(vec![part])), ..Message::default() }
+        };
+        request.params = "{}".to_owned();
+        for (extra, expected) in [("{}", Ok(())), ("[]", Err(Some("content.image.extra".to_owned())))] {
+            request.messages = vec![blob(extra)];
+            assert_eq!(check_request(&request).map_err(|error| error.subject), expected);
+        }
+        let figures = Usage { extra: Some("{".to_owned()), ..Usage::default() };
+        for (extra, usage, expected) in [
+            (Some("{}"), None, Ok(())),
+            (Some("[]"), None, Err(Some("finish.extra".to_owned()))),
+            (None, Some(figures), Err(Some("usage.extra".to_owned()))),
+        ] {
+            let extra = extra.map(str::to_owned);
+            let end = Chunk::Finish { choice: 0, reason: String::new(), usage, extra };
+            assert_eq!(check_chunk(&end).map_err(|error| error.subject), expected);
         }
         let deep = format!("{{\"a\":{}{}}}", "[".repeat(10_000), "]".repeat(10_000));
         assert!(check_object("extra", Some(&deep)).is_err());

@@ -42,7 +42,7 @@ proptest! {
         let mut kept: HashMap<String, Arc<str>> = HashMap::new();
         extract_blobs(&mut request, 0, &mut |uri| {
             let id = kept.len().to_string();
-            let blob = Blob { id: id.clone(), content_type: "image/png".to_owned(), size: uri.len() as u64 };
+            let blob = Blob { id: id.clone(), content_type: "image/png".to_owned(), size: uri.len() as u64, extra: None };
             kept.insert(id, uri.into());
             blob
         });
@@ -54,7 +54,7 @@ proptest! {
 
     #[test]
     fn any_piece_of_an_answer_crosses_the_contract_unchanged(delta in bodies::message(), usage in bodies::usage()) {
-        let choice = format!(r#"{{"index":1,"delta":{delta},"finish_reason":"stop"}}"#);
+        let choice = format!(r#"{{"index":1,"delta":{delta},"finish_reason":"stop","further":{usage}}}"#);
         let event = r#"{"type":"status","data":{"description":"x"}}"#;
         let frame = format!(r#"{{"choices":[{choice}],"usage":{usage},"event":{event}}}"#);
         let chunks = Chunk::from_frame(&frame).unwrap();

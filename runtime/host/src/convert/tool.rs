@@ -11,7 +11,9 @@ impl From<tool::ToolContent> for wit::ToolContent {
         match content {
             tool::ToolContent::Text { text } => Self::Text(text),
             tool::ToolContent::Json { value } => Self::Json(value.to_string()),
-            tool::ToolContent::Html { html, summary } => Self::Html(wit::HtmlEmbed { html, summary }),
+            tool::ToolContent::Html { html, summary } => {
+                Self::Html(wit::HtmlEmbed { html, summary, extra: None })
+            }
             tool::ToolContent::File { id } => Self::File(id.into_string()),
         }
     }
@@ -53,7 +55,7 @@ fn contents_from_guest(contents: Vec<wit::ToolContent>) -> Result<Vec<tool::Tool
                 left -= values;
                 tool::ToolContent::Json { value }
             }
-            wit::ToolContent::Html(wit::HtmlEmbed { html, summary }) => {
+            wit::ToolContent::Html(wit::HtmlEmbed { html, summary, extra: _ }) => {
                 tool::ToolContent::Html { html, summary }
             }
             wit::ToolContent::File(id) => tool::ToolContent::File { id: id.into() },

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::delta::REASONING;
 use super::merge::Members;
-use super::write::write_usage;
+use super::write::{is_typed_in_end, write_usage};
 use super::{Chunk, Delta, ToolCallDelta};
 use crate::chat_request::{BodyError, Usage};
 use crate::json;
@@ -56,8 +56,16 @@ impl Collector {
                 self.choice(delta.choice).add(delta).map_err(|error| error.inside("delta"))?
             }
             Chunk::Usage(usage) => self.usage = Some(usage.clone()),
-            Chunk::Finish { choice, reason, usage } => {
-                self.choice(*choice).finish_reason = Some(reason.clone());
+            Chunk::Finish { choice, reason, usage, extra } => {
+                let extra = extra.as_deref().map(json::object).transpose();
+                let extra = extra.map_err(|error| BodyError::object("finish.extra", &error))?;
+                let choice = self.choice(*choice);
+                choice.finish_reason = Some(reason.clone());
+                for entry in extra.unwrap_or_default().entries() {
+                    if !is_typed_in_end(&entry.key) {
+                        choice.extra.add(&entry.key, entry.value);
+                    }
+                }
                 if usage.is_some() {
                     self.usage.clone_from(usage);
                 }

@@ -10,11 +10,15 @@ use crate::json::{self, Entry, Kind, Object};
 const ENVELOPE: &[&str] =
     &["id", "object", "created", "model", "system_fingerprint", "service_tier", "obfuscation", "provider"];
 
+/// Fields of a choice under which it says something.
+pub(super) const SAID: &[&str] = &["delta", "message"];
+
 impl Chunk {
     /// Takes the data of one frame apart, in the order in which it counts: event, then text and the ends of choices, then figures, then what is left.
     ///
     /// All text that a client would show is typed, whatever else the frame holds, so that filters see it; an event is always [`Chunk::Event`],
-    /// so that its permission can be checked. What has no type of its own (`logprobs`, `sources`, …) follows as one [`Chunk::Raw`] without them.
+    /// so that its permission can be checked. The further fields of a choice that ends go with its end; what else has no type of its own
+    /// (`logprobs`, `sources`, …) follows as one [`Chunk::Raw`] without them.
     /// A frame that is nothing of OpenAI's comes as [`Chunk::Raw`] whole; one that says nothing gives no chunk.
     /// Give a plugin's own [`Chunk::Raw`] to this function before it goes on.
     ///
@@ -56,7 +60,6 @@ impl Chunk {
             chunks.push(Self::Raw("{}".to_owned()));
         }
         if let Some(error) = error {
-            chunks.retain(|chunk| !matches!(chunk, Self::Finish { .. }));
             chunks.push(Self::Failed(error_text(error)));
         }
         Ok(chunks)
@@ -85,8 +88,10 @@ fn read_answer<'a>(
 ) {
     let mut left = String::new();
     let from = chunks.len();
+    // An answer that failed ends with that, and its choices do not end by themselves.
+    let failed = frame.get("error").is_some_and(|raw| raw != "null");
     for (raw, position) in choices.unwrap_or_default().iter().zip(0..) {
-        if let Some(choice) = read_choice(raw, position, chunks) {
+        if let Some(choice) = read_choice(raw, position, failed, chunks) {
             left.push_str(if left.is_empty() { "" } else { "," });
             left.push_str(&choice);
         }
@@ -115,7 +120,7 @@ fn read_answer<'a>(
 }
 
 /// Reads a choice; gives what of it has no type, as a choice that says only that.
-fn read_choice(raw: &str, position: u32, chunks: &mut Vec<Chunk>) -> Option<String> {
+fn read_choice(raw: &str, position: u32, failed: bool, chunks: &mut Vec<Chunk>) -> Option<String> {
     let Ok(choice) = json::object(raw) else { return Some(raw.to_owned()) };
     let Some(number) = choice.get("index").map_or(Some(position), index) else { return Some(raw.to_owned()) };
     let mut rest = Rest::default();
@@ -133,10 +138,15 @@ fn read_choice(raw: &str, position: u32, chunks: &mut Vec<Chunk>) -> Option<Stri
             _ => rest.keep(entry),
         }
     }
-    chunks.extend(reason.map(|reason| Chunk::Finish { choice: number, reason, usage: None }));
-    let others = rest.finish()?;
-    let delta = if json::object(&others).ok()?.get("delta").is_some() { "" } else { "\"delta\":{}," };
-    Some(format!("{{\"index\":{number},{delta}{}", others.strip_prefix('{')?))
+    let mut others = rest.finish();
+    let kept = others.as_deref().and_then(|others| json::object(others).ok()).unwrap_or_default();
+    let delta = if kept.get("delta").is_some() { "" } else { "\"delta\":{}," };
+    let says_more = SAID.iter().any(|name| kept.get(name).is_some());
+    if let Some(reason) = reason.filter(|_| !failed) {
+        let extra = if says_more { None } else { others.take() };
+        chunks.push(Chunk::Finish { choice: number, reason, usage: None, extra });
+    }
+    Some(format!("{{\"index\":{number},{delta}{}", others?.strip_prefix('{')?))
 }
 
 /// What an `error` says to a person.

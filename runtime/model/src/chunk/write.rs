@@ -1,6 +1,8 @@
 //! Chunks written as the data of frames.
 
 use super::Chunk;
+use super::frame::SAID;
+use crate::chat_request::record::Record;
 use crate::chat_request::{BodyError, Usage};
 use crate::json::{self, Kind};
 
@@ -54,10 +56,13 @@ fn write_chunk(
             delta.write_json(out).map_err(|error| error.inside("delta"))?;
             out.push_str(",\"finish_reason\":null}");
         }
-        Chunk::Finish { choice, reason, usage } => {
-            out.push_str(&format!("{{\"index\":{choice},\"delta\":{{}},\"finish_reason\":"));
-            json::write_string(out, reason);
-            out.push('}');
+        Chunk::Finish { choice, reason, usage, extra } => {
+            let inside = |error: BodyError| error.inside("finish");
+            let mut record = Record::open(out, extra.as_deref()).map_err(inside)?;
+            record.json("index", &choice.to_string());
+            record.json("delta", "{}");
+            record.string("finish_reason", reason);
+            record.close_without(is_typed_in_end);
             figures = usage.as_ref();
         }
         Chunk::Usage(usage) => figures = Some(usage),
@@ -67,6 +72,11 @@ fn write_chunk(
     write_usage(out, figures)?;
     out.push('}');
     Ok(())
+}
+
+/// Whether a further field of a choice's end is said already, or would say something that nobody has looked at.
+pub(super) fn is_typed_in_end(key: &str) -> bool {
+    ["index", "finish_reason"].contains(&key) || SAID.contains(&key)
 }
 
 /// Appends `"id":…,"object":…,"created":…,"model":…`.

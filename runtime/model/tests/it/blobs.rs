@@ -23,8 +23,12 @@ fn extracted() -> (ChatRequest, HashMap<String, Arc<str>>) {
     let mut request = ChatRequest::from_json(&body()).unwrap();
     let mut kept = HashMap::new();
     extract_blobs(&mut request, 64, &mut |uri| {
-        let blob =
-            Blob { id: format!("b{}", kept.len()), content_type: "image/png".into(), size: uri.len() as u64 };
+        let blob = Blob {
+            id: format!("b{}", kept.len()),
+            content_type: "image/png".into(),
+            size: uri.len() as u64,
+            extra: None,
+        };
         kept.insert(blob.id.clone(), uri.into());
         blob
     });
@@ -58,7 +62,7 @@ fn restored_body_is_the_one_that_came() {
 fn unknown_blob_is_refused_and_its_id_cannot_forge_lines() {
     let (mut request, _) = extracted();
     let id = format!("x\n{}", "y".repeat(1000));
-    *image(&mut request, 3) = Media::Blob(Blob { id, content_type: String::new(), size: 0 });
+    *image(&mut request, 3) = Media::Blob(Blob { id, content_type: String::new(), size: 0, extra: None });
     let error = restore_blobs(&mut request, &|_| None).unwrap_err();
     assert_eq!(error.path, "messages[1].content[3].image_url");
     assert!(error.problem.starts_with("refers to the blob `x\\nyyy") && error.problem.len() < 200, "{error}");

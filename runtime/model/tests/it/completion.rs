@@ -97,7 +97,7 @@ fn chunks_make_one_answer() {
         calls(vec![piece(1, Some("b"), Some("g"), ""), piece(0, Some("a"), Some("f"), "{")]),
         calls(vec![piece(0, None, None, "}"), piece(1, None, Some("g"), "1")]),
         Chunk::Delta(Delta { choice: 1, content: Some("other".into()), ..Delta::default() }),
-        Chunk::Finish { choice: 0, reason: "tool_calls".into(), usage: None },
+        Chunk::Finish { choice: 0, reason: "tool_calls".into(), usage: None, extra: None },
         Chunk::Usage(Usage { prompt_tokens: 1, completion_tokens: 2, total_tokens: 3, extra: None }),
     ];
     let expected = r#"{"id":"i","object":"chat.completion","created":7,"model":"m","choices":[

@@ -1,7 +1,7 @@
 //! Frames taken apart and written.
 
 use innkeeper_model::chat_request::Usage;
-use innkeeper_model::chunk::{Chunk, Delta, ToolCallDelta, frame_json};
+use innkeeper_model::chunk::{Chunk, Delta, ToolCallDelta, completion_json, frame_json};
 use innkeeper_model::event::WireEvent;
 use innkeeper_model::json::{self, same_json};
 use proptest::prelude::*;
@@ -24,7 +24,7 @@ fn text(text: &str) -> Chunk {
 }
 
 fn finish(usage: Option<Usage>) -> Chunk {
-    Chunk::Finish { choice: 0, reason: "stop".into(), usage }
+    Chunk::Finish { choice: 0, reason: "stop".into(), usage, extra: None }
 }
 
 fn figures() -> Usage {
@@ -131,6 +131,48 @@ fn what_has_no_type_follows_raw_without_the_text() {
 }
 
 #[test]
+fn further_fields_of_a_choice_that_ends_go_with_its_end() {
+    let end = |extra: &str| Chunk::Finish {
+        choice: 0,
+        reason: "stop".into(),
+        usage: Some(figures()),
+        extra: Some(extra.into()),
+    };
+    let text_of = |fields: &str| {
+        format!(
+            r#"{{"choices":[{{"index":0,"delta":{{"content":"hi"}},"finish_reason":"stop",{fields}}}],{FIGURES}}}"#
+        )
+    };
+    check(
+        &text_of(r#""stop_reason":106.0,"logprobs":null,"native_finish_reason":"eos""#),
+        &[text("hi"), end(r#"{"stop_reason":106.0,"native_finish_reason":"eos"}"#)],
+    );
+    let said = r#"{"choices":[{"index":0,"delta":{},"message":{"content":"two"},"x":1}]}"#;
+    check(
+        &text_of(r#""message":{"content":"two"},"x":1"#),
+        &[text("hi"), finish(Some(figures())), Chunk::Raw(said.into())],
+    );
+    let failed = r#"{"error":"no","choices":[{"index":0,"delta":{},"finish_reason":"error","x":1}]}"#;
+    let left = r#"{"choices":[{"index":0,"delta":{},"x":1}]}"#;
+    check(failed, &[Chunk::Raw(left.into()), Chunk::Failed("no".into())]);
+}
+
+#[test]
+fn end_of_a_choice_says_nothing_beside_its_own_fields() {
+    let extra = r#"{"delta":{"content":"hidden"},"\u006dessage":{"content":"hidden"},"index":7,"finish_reason":"length","x":1.0}"#;
+    let end = Chunk::Finish { choice: 1, reason: "stop".into(), usage: None, extra: Some(extra.into()) };
+    let frame = frame_json("i", 0, "m", &end).unwrap();
+    let expected = r#""choices":[{"index":1,"delta":{},"finish_reason":"stop","x":1.0}]}"#;
+    assert!(frame.ends_with(expected), "{frame}");
+    let whole = completion_json("i", 0, "m", std::slice::from_ref(&end)).unwrap();
+    let expected = r#""choices":[{"index":1,"message":{"role":"assistant","content":""},"finish_reason":"stop","x":1.0}]}"#;
+    assert!(whole.ends_with(expected), "{whole}");
+    let broken = Chunk::Finish { choice: 0, reason: "stop".into(), usage: None, extra: Some("[1]".into()) };
+    assert_eq!(frame_json("i", 0, "m", &broken).unwrap_err().path, "finish.extra");
+    assert_eq!(completion_json("i", 0, "m", &[broken]).unwrap_err().path, "finish.extra");
+}
+
+#[test]
 fn whole_message_in_a_frame_is_read() {
     check(
         r#"{"choices":[{"index":0,"message":{"content":"hi"},"finish_reason":"stop"}]}"#,
@@ -202,6 +244,7 @@ fn written_frames_read_the_same() {
         Chunk::Usage(figures()),
         finish(Some(figures())),
         finish(None),
+        Chunk::Finish { choice: 3, reason: "eos".into(), usage: None, extra: Some(r#"{"x":[1.0]}"#.into()) },
         Chunk::Event(WireEvent::new("status", json!({"a": [1, null]}))),
         Chunk::Failed("no\nway".into()),
         Chunk::Raw(r#"{"x":1.0}"#.into()),
@@ -215,6 +258,22 @@ fn written_frames_read_the_same() {
 }
 
 proptest! {
+    #[test]
+    fn any_further_field_of_an_end_comes_back_as_it_was(end in bodies::message(), reason in "[a-z]{1,8}") {
+        let end = ["delta", "message", "index"].iter().fold(end, |end, name| bodies::set(&end, name, "null"));
+        let end = bodies::set(&bodies::set(&end, "finish_reason", &bodies::quoted(&reason)), "index", "2");
+        let chunks = Chunk::from_frame(&format!(r#"{{"choices":[{end}]}}"#)).unwrap();
+        prop_assert!(matches!(chunks.as_slice(), [Chunk::Finish { choice: 2, .. }]), "{:?}", chunks);
+        let frame = frame_json("i", 0, "m", &chunks[0]).unwrap();
+        let written = json::array(json::object(&frame).unwrap().get("choices").unwrap()).unwrap()[0].to_owned();
+        // Fields that are `null` count as absent, and every choice has a delta.
+        let fields = json::object(&end).unwrap();
+        let said = fields.entries().iter().filter(|field| field.value != "null");
+        let said: Vec<String> = said.map(|field| format!("{}:{}", field.raw_key, field.value)).collect();
+        let expected = format!(r#"{{{},"delta":{{}}}}"#, said.join(","));
+        prop_assert!(same_json(&written, &expected), "{}\n{}", written, expected);
+    }
+
     #[test]
     fn no_text_of_a_choice_is_left_in_a_raw_frame(delta in bodies::message(), content in "[a-z]{8}", other in bodies::value()) {
         let delta = bodies::set(&delta, "content", &bodies::quoted(&content));

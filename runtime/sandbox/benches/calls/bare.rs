@@ -46,7 +46,10 @@ impl BarePlugin {
             types::common,
             types::files,
             types::invocation,
+            types::kv,
+            types::log,
             types::manifest,
+            types::models,
             types::tools,
             types::users,
             chats,
@@ -123,7 +126,10 @@ impl types::chats::Host for Bare {}
 impl types::common::Host for Bare {}
 impl types::files::Host for Bare {}
 impl types::invocation::Host for Bare {}
+impl types::kv::Host for Bare {}
+impl types::log::Host for Bare {}
 impl types::manifest::Host for Bare {}
+impl types::models::Host for Bare {}
 impl types::tools::Host for Bare {}
 impl types::users::Host for Bare {}
 impl chats::Host for Bare {}

@@ -7,33 +7,14 @@ use innkeeper_sandbox::{Ask, CallError};
 use serde_json::json;
 
 use crate::guests::Guest;
+use crate::places::message as stored;
 use crate::world::{World, read_chunks, request, tool};
 
 #[tokio::test]
 async fn text_that_is_no_json_is_refused_wherever_json_is_due() {
     let world = World::new().await;
     let misbehave = world.load("misbehave").await;
-    let mut message = innkeeper_model::chat_message::StoredMessage {
-        id: "m".into(),
-        chat: "c".into(),
-        user: None,
-        role: "user".into(),
-        parent: None,
-        content: "outlet:invalid-json".into(),
-        model: None,
-        done: true,
-        usage: None,
-        files: None,
-        sources: None,
-        embeds: None,
-        status_history: None,
-        error: None,
-        created_at: 0,
-        updated_at: 0,
-        version: "v".into(),
-        extra: None,
-    };
-    message.role = "assistant".into();
+    let message = stored("outlet:invalid-json");
     for ask in [
         tool("misbehave", json!({"how": "invalid-json"})),
         tool("misbehave", json!({"how": "invalid-extra"})),
@@ -47,6 +28,38 @@ async fn text_that_is_no_json_is_refused_wherever_json_is_due() {
         let (answer, receipt) = world.call(&misbehave).ask(ask).await;
         assert!(matches!(answer, Err(CallError::Invalid(_))), "{place}: {answer:?}");
         assert_eq!(receipt.outcome, Outcome::Invalid, "{place}");
+    }
+}
+
+#[tokio::test]
+async fn fields_of_later_versions_are_no_way_round_json_that_parses() {
+    let world = World::new().await;
+    // A result with one part: HTML of no text, with one byte of memory as its `extra`.
+    let html = |byte: u32, length: u32| {
+        Guest::calls(&format!(
+            "(i32.store (i32.const 8) (i32.const 64)) (i32.store (i32.const 12) (i32.const 1)) (i32.store8 (i32.const 64) (i32.const 2))
+             (i32.store8 (i32.const 88) (i32.const 1)) (i32.store (i32.const 92) (i32.const 200)) (i32.store (i32.const 96) (i32.const {length}))
+             (i32.store (i32.const 200) (i32.const {byte}))"
+        ))
+    };
+    // `[]` and `{}`.
+    for (bytes, fits) in [(0x5d5b, false), (0x7d7b, true)] {
+        let plugin = world.sandbox.load(&html(bytes, 2).build()).await.unwrap();
+        let call = world.call(&plugin).grant(&[Permission::EventsHtml]);
+        let (result, _) = call.tool("run", json!({})).await;
+        match result {
+            Ok(result) => assert!(fits && result.content.len() == 1, "{result:?}"),
+            Err(CallError::Invalid(why)) => assert!(!fits && why.contains("html.extra"), "{why}"),
+            Err(error) => panic!("{error:?}"),
+        }
+    }
+    let probe = world.load("probe").await;
+    for (extra, fits) in [("[]", false), ("{}", true)] {
+        let order = json!({"import": "context.locale", "args": {"extra": extra}, "place": "call"});
+        let ask = Ask::Action { id: "probe".into(), messages: vec![stored(&order.to_string())] };
+        let (answer, _) = world.call(&probe).ask(ask).await;
+        let refused = matches!(&answer, Err(CallError::Invalid(why)) if why.contains("extra"));
+        assert_eq!((answer.is_ok(), refused), (fits, !fits), "{answer:?}");
     }
 }
 

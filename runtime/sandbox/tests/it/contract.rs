@@ -224,7 +224,7 @@ pub(crate) fn answer(request: ChildRequest) {
         }
         ChildAsk::Stream(_, reply) => {
             let (sender, receiver) = tokio::sync::mpsc::channel(4);
-            let end = Chunk::Finish { choice: 0, reason: "stop".into(), usage: None };
+            let end = Chunk::Finish { choice: 0, reason: "stop".into(), usage: None, extra: None };
             for chunk in [Chunk::Text("a".into()), end] {
                 sender.try_send(chunk).unwrap();
             }

@@ -10,6 +10,8 @@ use wit_parser::Resolve;
 const MANIFEST: u32 = 1024;
 /// Where the parts of a result are, if it has any.
 const PART: u32 = 512;
+/// Bytes of a part: the variant `tool-content`.
+pub(crate) const PART_SIZE: u32 = 36;
 /// Where the arguments are in what `call` gets.
 const ARGUMENTS: u32 = 84;
 /// Bytes of the record `manifest`.

@@ -15,7 +15,7 @@ use crate::world::{World, json_of, read_chunks, request, tool};
 const PLACES: &[&str] =
     &["call", "run", "feed", "inlet", "request", "stream", "outlet", "action", "job", "background"];
 
-fn message(content: &str) -> StoredMessage {
+pub(crate) fn message(content: &str) -> StoredMessage {
     StoredMessage {
         id: "m".into(),
         chat: "c".into(),

@@ -10,7 +10,7 @@ use serde_json::json;
 use wit_component::StringEncoding;
 
 use crate::contract::Rows;
-use crate::guests::Guest;
+use crate::guests::{Guest, PART_SIZE};
 use crate::world::{World, tool};
 
 const ENCODINGS: [StringEncoding; 3] =
@@ -75,9 +75,10 @@ async fn the_parts_of_a_result_share_one_bound_on_their_values() {
     for (zeros, fits) in [(half - 1, true), (half, false)] {
         let mut guest = table(zeros);
         // The same part twice.
-        guest.call.push_str(
-            "(memory.copy (i32.const 536) (i32.const 512) (i32.const 24)) (i32.store (i32.const 12) (i32.const 2))",
-        );
+        guest.call.push_str(&format!(
+            "(memory.copy (i32.const {}) (i32.const 512) (i32.const {PART_SIZE})) (i32.store (i32.const 12) (i32.const 2))",
+            512 + PART_SIZE,
+        ));
         let plugin = world.sandbox.load(&guest.build()).await.unwrap();
         let (result, _) = world.call(&plugin).tool("run", json!({})).await;
         assert_eq!(
@@ -137,10 +138,17 @@ async fn imports_refuse_json_of_very_many_values() {
     let refused = call(&[Permission::EventsEmit]).probe("events.emit", status).await;
     assert_eq!(refused["error"]["subject"], "status.extra", "{:.300}", refused.to_string());
 
-    let streamed = |values| Chunk::Event(StreamEvent { kind: "status".into(), data: zeros(values) });
+    let streamed =
+        |values| Chunk::Event(StreamEvent { kind: "status".into(), data: zeros(values), extra: None });
     assert!(chunk_from_guest(streamed(event::MAX_VALUES)).is_ok());
     let refused = chunk_from_guest(streamed(event::MAX_VALUES + 1)).unwrap_err();
     assert_eq!(refused.subject.as_deref(), Some("event.data"));
+    let extra = |text: &str| {
+        let event = StreamEvent { kind: "status".into(), data: "{}".into(), extra: Some(text.into()) };
+        chunk_from_guest(Chunk::Event(event)).map_err(|error| error.subject)
+    };
+    assert!(extra("{}").is_ok());
+    assert_eq!(extra("[]"), Err(Some("event.extra".to_owned())));
 }
 
 #[tokio::test]
@@ -151,8 +159,8 @@ async fn lists_and_texts_that_lie_outside_of_memory_end_the_call() {
         (0_u32, u32::MAX),
         (u32::MAX, 1),
         (u32::MAX - 7, 1),
-        (512, u32::MAX / 24),
-        (512, u32::MAX / 24 + 2),
+        (512, u32::MAX / PART_SIZE),
+        (512, u32::MAX / PART_SIZE + 2),
         (512, 1 << 31),
         (513, 1),
         (131_064, 1),
@@ -194,7 +202,7 @@ async fn long_lists_of_empty_elements_never_reach_the_host_whole() {
     let world = World::new().await;
     // Half a million parts of a result, each an empty text.
     let result = Guest::calls(
-        "(drop (memory.grow (i32.const 200)))
+        "(drop (memory.grow (i32.const 300)))
          (i32.store (i32.const 8) (i32.const 65536)) (i32.store (i32.const 12) (i32.const 500000))",
     );
     // A million ids, each an empty text.

@@ -21,7 +21,7 @@ fn completion(more: Value) -> Value {
 }
 
 fn finish() -> Chunk {
-    Chunk::Finish { choice: 0, reason: "stop".into(), usage: None }
+    Chunk::Finish { choice: 0, reason: "stop".into(), usage: None, extra: None }
 }
 
 #[tokio::test]

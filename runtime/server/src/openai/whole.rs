@@ -51,7 +51,19 @@ fn weight(chunk: &Chunk) -> usize {
                 delta.tool_calls.iter().flat_map(|call| [&call.id, &call.name, &call.arguments, &call.extra]);
             text.into_iter().chain(calls).flatten().map(String::len).sum::<usize>() + 64
         }
-        Chunk::Usage(_) | Chunk::Finish { .. } => 64,
+        Chunk::Usage(_) => 64,
+        Chunk::Finish { extra, .. } => extra.as_ref().map_or(0, String::len) + 64,
         Chunk::Event(_) => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn further_fields_of_an_end_count_against_the_longest_answer() {
+        let extra = Some("x".repeat(1_000));
+        assert!(weight(&Chunk::Finish { choice: 0, reason: String::new(), usage: None, extra }) >= 1_000);
     }
 }

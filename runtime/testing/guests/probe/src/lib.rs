@@ -215,6 +215,7 @@ impl Probe {
             let html = Html { html: html.to_owned(), summary: None };
             result.content = innkeeper_sdk::ToolOutput::output(html)?.content;
         }
+        result.extra = order.args["extra"].as_str().map(str::to_owned);
         if let Some(text) = order.args["change"].as_str() {
             let change = |message: &StoredMessage| ActionResult::change(&message.id, text).messages;
             result.messages = messages.iter().flat_map(change).collect();
