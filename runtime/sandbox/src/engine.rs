@@ -12,7 +12,7 @@ use wasmtime::{
 /// How the engine is made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EngineOptions {
-    /// Instances that live at once, idle ones included. Each takes address space and, while it waits, about 66 KiB of memory.
+    /// Instances that live at once, idle ones included. Each takes address space and, while it waits, about 85 KiB of memory (docs/performance.md).
     pub instances: u32,
     /// Largest memory of any plugin, in bytes; limits of plugins stay below.
     pub max_memory: usize,
@@ -26,7 +26,7 @@ impl Default for EngineOptions {
     }
 }
 
-/// How much fuel a guest uses between two points at which it lets others run: about 80 µs.
+/// How much fuel a guest uses between two points at which it lets others run.
 pub(crate) const FUEL_YIELD: u64 = 1_000_000;
 
 /// How long a guest may keep its thread by calling host functions, which use next to no fuel.
