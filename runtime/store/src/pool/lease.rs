@@ -338,3 +338,23 @@ macro_rules! driver {
 driver!(sqlite, Sqlite, sqlx::SqliteConnection, Raw::Sqlite, Backend::Sqlite);
 driver!(postgres, Postgres, sqlx::PgConnection, Raw::Postgres, Backend::Postgres);
 driver!(mysql, MySql, sqlx::MySqlConnection, Raw::MySql, Backend::MySql);
+
+#[cfg(test)]
+mod tests {
+    use sea_query::Query;
+
+    use super::*;
+
+    #[test]
+    fn only_sqlite_is_kept_from_seeing_the_limit() {
+        let ends = |backend| {
+            let (sql, values) =
+                Built::new(backend, Query::select().column("a").from("t").limit(7)).into_parts();
+            assert_eq!(values.0.len(), 1, "{sql}");
+            sql.rsplit(' ').next().map(str::to_owned)
+        };
+        assert_eq!(ends(Backend::Sqlite).as_deref(), Some("+?"));
+        assert_eq!(ends(Backend::Postgres).as_deref(), Some("$1"));
+        assert_eq!(ends(Backend::MySql).as_deref(), Some("?"));
+    }
+}
