@@ -44,3 +44,28 @@ impl Backend {
         }
     }
 }
+
+/// Makes one test for each backend of an async function that takes the [`Backend`].
+#[macro_export]
+macro_rules! on_each_backend {
+    ($($name:ident),* $(,)?) => {$(
+        mod $name {
+            use $crate::databases::Backend;
+
+            #[tokio::test]
+            async fn sqlite() {
+                super::$name(Backend::Sqlite).await;
+            }
+
+            #[tokio::test]
+            async fn postgres() {
+                super::$name(Backend::Postgres).await;
+            }
+
+            #[tokio::test]
+            async fn mysql() {
+                super::$name(Backend::MySql).await;
+            }
+        }
+    )*};
+}

@@ -1,4 +1,4 @@
-//! Test environment: throw-away databases, the bytes of guests, and where measurements go.
+//! Test environment: throw-away databases, the bytes of guests, what is logged, and where measurements go.
 //!
 //! A dev-dependency only. It names no crate of the runtime, so that every one of them can use it.
 
@@ -10,5 +10,7 @@
 
 pub mod databases;
 pub mod guests;
+#[cfg(feature = "logs")]
+pub mod logs;
 pub mod measurements;
 pub mod skips;

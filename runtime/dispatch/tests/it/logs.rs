@@ -1,57 +1,11 @@
 //! What goes to the operator's log while a turn runs, and how much of it.
-//!
-//! These tests have one thread, to whose subscriber all is told.
-
-use std::io;
-use std::sync::{Arc, Mutex};
 
 use innkeeper_dispatch::DispatchError;
 use innkeeper_model::Permission;
+use innkeeper_testing::logs::listen;
 use serde_json::{Value, json};
-use tracing_subscriber::fmt::MakeWriter;
 
 use crate::world::{id, order, plugin, world};
-
-/// Keeps what is logged.
-#[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
-
-impl Lines {
-    /// The lines in which this stands.
-    fn of(&self, text: &str) -> Vec<String> {
-        let logged = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
-        logged.lines().filter(|line| line.contains(text)).map(str::to_owned).collect()
-    }
-}
-
-impl io::Write for Lines {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl<'a> MakeWriter<'a> for Lines {
-    type Writer = Self;
-
-    fn make_writer(&'a self) -> Self {
-        self.clone()
-    }
-}
-
-fn listen() -> (Lines, tracing::subscriber::DefaultGuard) {
-    let lines = Lines::default();
-    let subscriber = tracing_subscriber::fmt()
-        .with_writer(lines.clone())
-        .with_ansi(false)
-        .with_max_level(tracing::Level::INFO)
-        .finish();
-    (lines, tracing::subscriber::set_default(subscriber))
-}
 
 /// An order for `probe` to feed so many events of a type, and then a text.
 fn events(count: usize, kind: &str) -> String {
@@ -64,11 +18,11 @@ fn events(count: usize, kind: &str) -> String {
 #[tokio::test]
 async fn events_that_are_dropped_from_an_answer_are_lines_of_its_plugin() {
     let world = world().plugin(plugin("probe").limit("log-lines", 5)).build().await;
-    let (lines, _guard) = listen();
+    let logs = listen("info");
     let said = world.chat(world.turn("probe.one", &events(40, "exe\u{1b}cute\n"))).await;
     assert_eq!(said.text(), "text");
     assert!(said.events().is_empty());
-    let dropped = lines.of("an event inside an answer was dropped");
+    let dropped = logs.lines_with("an event inside an answer was dropped");
     assert_eq!(dropped.len(), 5, "{dropped:?}");
     for line in dropped {
         assert!(line.contains(" WARN ") && line.contains(" call{plugin=probe call="), "{line}");
@@ -100,10 +54,10 @@ async fn a_provider_whose_events_are_dropped_is_named_once() {
     let script: Value = json!({ "event": {"type": "execute", "data": {"code": "alert(1)"}} });
     upstream.say(vec![script.to_string(); 30]);
     let world = world().provider(upstream.config()).build().await;
-    let (lines, _guard) = listen();
+    let logs = listen("info");
     let said = world.chat(world.turn("gpt-fake", "hi")).await;
     assert!(said.events().is_empty());
-    let dropped = lines.of("an event of a provider was dropped");
+    let dropped = logs.lines_with("an event of a provider was dropped");
     assert!(matches!(dropped.as_slice(), [line] if line.contains("provider=\"fake\"")), "{dropped:?}");
     world.assert_idle().await;
 }
@@ -113,7 +67,7 @@ async fn what_the_host_logs_of_a_call_names_it() {
     let grants = &[Permission::MemoriesWrite, Permission::MemoriesRead];
     let world = world().connections(1).plugin(plugin("probe").grant(grants)).build().await;
     let innkeeper_store::Pool::Sqlite(pool) = world.store.pool() else { panic!("these tests run on SQLite") };
-    let (lines, _guard) = listen();
+    let logs = listen("info");
     sqlx::query("PRAGMA query_only = ON").execute(pool).await.unwrap();
     let refused = world.probe("memories.add", json!({"content": "milk"})).await;
     assert_eq!(refused["error"]["code"], "unavailable", "{refused}");
@@ -125,7 +79,7 @@ async fn what_the_host_logs_of_a_call_names_it() {
         ("the database cannot serve a host call at present", " WARN "),
         ("a host call needs what the database lacks", " WARN "),
     ] {
-        let logged = lines.of(line);
+        let logged = logs.lines_with(line);
         let [line] = logged.as_slice() else { panic!("{line}: {logged:?}") };
         assert!(line.contains(level) && line.contains(" call{plugin=probe call="), "{line}");
     }

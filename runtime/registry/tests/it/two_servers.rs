@@ -9,34 +9,11 @@ use innkeeper_model::permission::Grant;
 use innkeeper_registry::Registry;
 use innkeeper_testing::databases::Backend;
 use innkeeper_testing::guests::guest;
+use innkeeper_testing::on_each_backend;
 use serde_json::json;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::environment::{World, asking, id, kept_cache, open, sandbox, soon, tool, with_note, with_valves};
-
-/// Makes one test for each backend of an async function that takes it.
-macro_rules! on_each_backend {
-    ($($name:ident),* $(,)?) => {$(
-        mod $name {
-            use innkeeper_testing::databases::Backend;
-
-            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn sqlite() {
-                super::$name(Backend::Sqlite).await;
-            }
-
-            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn postgres() {
-                super::$name(Backend::Postgres).await;
-            }
-
-            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn mysql() {
-                super::$name(Backend::MySql).await;
-            }
-        }
-    )*};
-}
 
 on_each_backend! {
     a_revoked_grant_ends_on_the_other_server,

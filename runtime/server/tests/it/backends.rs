@@ -1,34 +1,11 @@
 //! From HTTP through a plugin to SQL and back, on each kind of database.
 
 use innkeeper_testing::databases::Backend;
+use innkeeper_testing::on_each_backend;
 use serde_json::json;
 
 use crate::events::{confirm, event, subscribe};
 use crate::world::world_of;
-
-/// Makes one test for each backend of an async function that takes it.
-macro_rules! on_each_backend {
-    ($($name:ident),* $(,)?) => {$(
-        mod $name {
-            use innkeeper_testing::databases::Backend;
-
-            #[tokio::test]
-            async fn sqlite() {
-                super::$name(Backend::Sqlite).await;
-            }
-
-            #[tokio::test]
-            async fn postgres() {
-                super::$name(Backend::Postgres).await;
-            }
-
-            #[tokio::test]
-            async fn mysql() {
-                super::$name(Backend::MySql).await;
-            }
-        }
-    )*};
-}
 
 on_each_backend! {
     a_tool_writes_and_reads_what_is_the_persons,

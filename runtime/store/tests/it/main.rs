@@ -32,28 +32,3 @@ async fn run(pool: &Pool, sql: &str) {
         Pool::MySql(pool) => drop(sqlx::raw_sql(sql).execute(pool).await.unwrap()),
     }
 }
-
-/// Makes one test for each backend of an async function that takes the backend.
-macro_rules! on_each_backend {
-    ($($name:ident),* $(,)?) => {$(
-        mod $name {
-            use innkeeper_testing::databases::Backend;
-
-            #[tokio::test]
-            async fn sqlite() {
-                super::$name(Backend::Sqlite).await;
-            }
-
-            #[tokio::test]
-            async fn postgres() {
-                super::$name(Backend::Postgres).await;
-            }
-
-            #[tokio::test]
-            async fn mysql() {
-                super::$name(Backend::MySql).await;
-            }
-        }
-    )*};
-}
-use on_each_backend;

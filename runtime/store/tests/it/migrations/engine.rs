@@ -3,9 +3,10 @@
 use innkeeper_store::StoreError;
 use innkeeper_store::migrate::{MigrateError, MigrationSet, Stream, Target};
 use innkeeper_testing::databases::Backend;
+use innkeeper_testing::on_each_backend;
 
 use super::{clock, column, migrate_error, migration, set, tables};
-use crate::{empty, on_each_backend, run};
+use crate::{empty, run};
 
 on_each_backend!(
     targets_are_strict,

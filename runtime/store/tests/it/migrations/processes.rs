@@ -8,10 +8,10 @@ use innkeeper_model::time::Clock;
 use innkeeper_store::migrate::{self, MigrationSet, Scripts, Target};
 use innkeeper_store::{Options, connect};
 use innkeeper_testing::databases::{Backend, database};
+use innkeeper_testing::on_each_backend;
 use tokio::process::Command;
 
 use super::{clock, migration, set, tables};
-use crate::on_each_backend;
 
 /// Tells a copy of this program which database it is about.
 const CHILD: &str = "INNKEEPER_TEST_MIGRATE_CHILD";

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use innkeeper_store::migrate::{self, Direction, MigrateError, MigrationSet, Owner, Stream, Target};
 use innkeeper_store::{Pool, StoreError};
 use innkeeper_testing::databases::Backend;
+use innkeeper_testing::on_each_backend;
 
 use super::{clock, column, migrate_error, tables};
-use crate::{empty, on_each_backend, run};
+use crate::{empty, run};
 
 on_each_backend!(
     up_down_up_gives_the_same_schema,

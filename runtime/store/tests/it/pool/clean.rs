@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use innkeeper_store::{Db, Options, StoreError, connect};
 use innkeeper_testing::databases::Backend;
+use innkeeper_testing::on_each_backend;
 use sea_query::{Alias, Expr, Query};
 
 use super::{ids, insert, probe};
-use crate::on_each_backend;
 
 on_each_backend!(
     a_transaction_dropped_at_any_await_leaves_all_or_nothing,

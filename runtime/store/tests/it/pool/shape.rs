@@ -3,9 +3,10 @@
 use innkeeper_store::migrate::{self, Target};
 use innkeeper_store::{Db, StoreError, shape};
 use innkeeper_testing::databases::Backend;
+use innkeeper_testing::on_each_backend;
 use sea_query::{Alias, Expr, Query};
 
-use crate::{empty, on_each_backend, run};
+use crate::{empty, run};
 
 on_each_backend!(an_unknown_revision_is_read_and_not_written, a_missing_column_is_named);
 

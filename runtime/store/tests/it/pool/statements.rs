@@ -5,11 +5,11 @@ use std::sync::Arc;
 use innkeeper_store::pool::{bigint, json, json_or_null};
 use innkeeper_store::{RowBudget, StoreError};
 use innkeeper_testing::databases::Backend;
+use innkeeper_testing::on_each_backend;
 use sea_query::{Alias, Expr, ExprTrait, Func, Query};
 use tokio::sync::Semaphore;
 
 use super::{ids, insert, probe};
-use crate::on_each_backend;
 
 on_each_backend!(
     values_come_back_as_they_went_in,
