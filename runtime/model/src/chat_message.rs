@@ -45,6 +45,32 @@ pub struct StoredMessage {
     pub extra: Option<String>,
 }
 
+impl StoredMessage {
+    /// A complete message of nothing but text, in nobody's name, at time 0.
+    pub fn new(id: MessageId, chat: ChatId, role: impl Into<String>, content: impl Into<String>) -> Self {
+        Self {
+            id,
+            chat,
+            user: None,
+            role: role.into(),
+            parent: None,
+            content: content.into(),
+            model: None,
+            done: true,
+            usage: None,
+            files: None,
+            sources: None,
+            embeds: None,
+            status_history: None,
+            error: None,
+            created_at: 0,
+            updated_at: 0,
+            version: String::new(),
+            extra: None,
+        }
+    }
+}
+
 /// A message to append.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NewMessage {

@@ -92,26 +92,8 @@ pub(super) fn answer_message(scope: &Scope, text: &str, usage: Option<Usage>) ->
 }
 
 fn plain(turn: &innkeeper_host::Turn, id: MessageId, role: &str, content: String) -> StoredMessage {
-    StoredMessage {
-        id,
-        chat: turn.chat.clone().unwrap_or_else(|| ChatId::from("temporary:")),
-        user: turn.principal.user().cloned(),
-        role: role.to_owned(),
-        parent: None,
-        content,
-        model: None,
-        done: true,
-        usage: None,
-        files: None,
-        sources: None,
-        embeds: None,
-        status_history: None,
-        error: None,
-        created_at: 0,
-        updated_at: 0,
-        version: String::new(),
-        extra: None,
-    }
+    let chat = turn.chat.clone().unwrap_or_else(|| ChatId::from("temporary:"));
+    StoredMessage { user: turn.principal.user().cloned(), ..StoredMessage::new(id, chat, role, content) }
 }
 
 /// The text of a message; parts of other kinds are left out.

@@ -16,26 +16,7 @@ const PLACES: &[&str] =
     &["call", "run", "feed", "inlet", "request", "stream", "outlet", "action", "job", "background"];
 
 pub(crate) fn message(content: &str) -> StoredMessage {
-    StoredMessage {
-        id: "m".into(),
-        chat: "c".into(),
-        user: None,
-        role: "user".into(),
-        parent: None,
-        content: content.into(),
-        model: None,
-        done: true,
-        usage: None,
-        files: None,
-        sources: None,
-        embeds: None,
-        status_history: None,
-        error: None,
-        created_at: 0,
-        updated_at: 0,
-        version: "v".into(),
-        extra: None,
-    }
+    StoredMessage::new("m".into(), "c".into(), "user", content)
 }
 
 /// What `probe` saw of an import from a place.

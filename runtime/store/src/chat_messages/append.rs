@@ -125,24 +125,13 @@ impl Locked {
             return Err(StoreError::Conflict(format!("message id `{id}`")));
         }
         let stored = row::versioned(StoredMessage {
-            id,
-            chat: self.id.clone(),
             user: authority.user().or(self.owner.as_ref()).cloned(),
-            role: message.role,
             parent,
-            content: message.content,
             model: message.model,
             done: message.done,
-            usage: None,
-            files: None,
-            sources: None,
-            embeds: None,
-            status_history: None,
-            error: None,
             created_at: now,
             updated_at: now,
-            version: String::new(),
-            extra: None,
+            ..StoredMessage::new(id, self.id.clone(), message.role, message.content)
         });
         let parent = stored.parent.as_ref().map(MessageId::as_str);
         self.document.append(stored.id.as_str(), parent, &in_document(&stored))?;
