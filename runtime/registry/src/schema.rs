@@ -104,6 +104,11 @@ impl Schema {
         value
     }
 
+    /// Problems of names that the schema does not have and the old value has not either.
+    pub(crate) fn unknown(&self, value: &Value, old: Option<&Value>) -> Vec<ValueProblem> {
+        self.graph.unknown(value, old)
+    }
+
     /// Puts old secrets back where the value has the mask in their place.
     pub(crate) fn unmasked(&self, mut value: Value, old: Option<&Value>) -> Result<Value, Vec<ValueProblem>> {
         self.graph.weigh(&value).map_err(|problem| vec![problem])?;

@@ -113,6 +113,10 @@ fn check(schema: Option<&Schema>, values: Value, old: Option<&Value>) -> Result<
             problem("the plugin has no values to set".to_owned())
         };
     };
+    let unknown = schema.unknown(&values, old);
+    if !unknown.is_empty() {
+        return Err(unknown);
+    }
     let values = schema.unmasked(values, old)?;
     let size = values.to_string().len();
     if size > VALUES_MAX {

@@ -5,9 +5,9 @@ use std::collections::{BTreeSet, HashSet};
 
 use serde_json::Value;
 
-use super::MASK;
 use super::graph::{Graph, Node, escape, size};
-use crate::error::ValueProblem;
+use super::{MASK, PROBLEMS_MAX};
+use crate::error::{ValueProblem, shown};
 
 impl Graph {
     /// Fills in defaults of properties that are missing, also in objects inside that are there. What a default holds is taken as it is.
@@ -34,6 +34,30 @@ impl Graph {
             }
         }
         Ok(())
+    }
+
+    /// Names that the schema does not have, where it has some and does not say what others may be.
+    /// Those that `old` has may stay: an earlier revision had them.
+    pub(super) fn unknown(&self, value: &Value, old: Option<&Value>) -> Vec<ValueProblem> {
+        let nodes = self.closure(&[self.root], |node| &node.in_place);
+        let known: BTreeSet<&str> =
+            nodes.iter().flat_map(|node| node.properties.keys()).map(String::as_str).collect();
+        let takes_others = |node: &&Node| {
+            !(node.matching.is_empty() && node.other_properties.is_empty() && node.names.is_empty())
+        };
+        if known.is_empty() || nodes.iter().any(takes_others) {
+            return Vec::new();
+        }
+        let is_new = |name: &&String| {
+            !known.contains(name.as_str()) && old.and_then(|old| old.get(name.as_str())).is_none()
+        };
+        let unknown = value.as_object().into_iter().flat_map(|values| values.keys()).filter(is_new);
+        let names = shown(&known.iter().copied().collect::<Vec<_>>().join(", "));
+        let problem = |name: &String| {
+            let message = format!("the plugin has no value of this name; it has: {names}");
+            ValueProblem::new(format!("/{}", shown(&escape(name))), message)
+        };
+        unknown.take(PROBLEMS_MAX).map(problem).collect()
     }
 
     /// Puts the mask in place of secrets. Where some alternative of the schema says that a value is secret, it is.

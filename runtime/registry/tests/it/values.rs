@@ -84,6 +84,42 @@ async fn kept_values_that_no_longer_fit_stop_the_plugin_until_they_are_set() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_name_that_the_plugin_does_not_have_is_refused_unless_it_was_kept_from_before() {
+    let world = World::new().await;
+    let of = |schema: Value| with_valves(tool("set"), schema);
+    let before = json!({"type": "object", "properties": {"url": {"type": "string"}, "gone": {}}});
+    world.put(&of(before), guest("calculator")).await;
+    let registry = world.registry().await;
+    let set = id("set");
+    registry.set_valves(&set, json!({"gone": 1})).await.unwrap();
+    let mut note = 0;
+    let mut with = async |schema: Value| {
+        note += 1;
+        world.put(&of(schema), with_note(guest("calculator"), note)).await;
+        world.registry().await
+    };
+    let named = json!({"type": "object", "properties": {"url": {"type": "string"}, "count": {}}});
+    let registry = with(named).await;
+    let error = registry.set_valves(&set, json!({"URL": "x", "a/b": 1, "gone": 1})).await.unwrap_err();
+    let RegistryError::Valves { problems, .. } = &error else { panic!("{error}") };
+    let paths: Vec<_> = problems.iter().map(|problem| problem.path.as_str()).collect();
+    assert_eq!(paths, ["/URL", "/a~1b"]);
+    assert!(error.to_string().contains("it has: count, url"), "{error}");
+    assert_eq!(world.store.valves().get(&set).await.unwrap(), Some(json!({"gone": 1})));
+    registry.set_valves(&set, json!({"url": "x", "gone": 2})).await.unwrap();
+    for open in [
+        json!({"properties": {"url": {}}, "additionalProperties": true}),
+        json!({"properties": {"url": {}}, "patternProperties": {"^U": {}}}),
+        json!({"properties": {"url": {}}, "propertyNames": {"maxLength": 9}}),
+        json!({"type": "object"}),
+    ] {
+        let registry = with(open).await;
+        registry.set_valves(&set, json!({"URL": "x"})).await.unwrap();
+        registry.set_valves(&set, json!({})).await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn people_have_values_of_their_own() {
     let world = World::new().await;
     let user_valves = json!({"type": "object", "properties": {
