@@ -81,14 +81,32 @@ pub(crate) fn table(head: &[&str], rows: &[Vec<String>]) -> String {
     text
 }
 
-/// Lines of names and values.
+/// A text of several lines, each of them fit for a terminal.
+pub(crate) fn lines(text: &str) -> String {
+    text.lines().map(cell).collect::<Vec<_>>().join("\n")
+}
+
+/// Lines of names and values. Further lines of a value stand below its first, where no name can stand.
 pub(crate) fn facts(facts: &[(&str, String)]) -> String {
     let width = facts.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
-    facts.iter().map(|(name, value)| format!("{name:width$}  {value}\n")).collect()
+    let below = format!("\n{:width$}  ", "");
+    facts.iter().map(|(name, value)| format!("{name:width$}  {}\n", value.replace('\n', &below))).collect()
 }
 
 /// JSON for a terminal.
 pub(crate) fn pretty(value: &Value) -> String {
     let text = serde_json::to_string_pretty(value).unwrap_or_default();
-    text.lines().map(cell).collect::<Vec<_>>().join("\n")
+    lines(&text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_of_several_lines_cannot_pass_for_other_facts() {
+        let about = lines("first\nstate  ready\r\u{1b}[31m");
+        let text = facts(&[("about", about), ("state", "failed".to_owned())]);
+        assert_eq!(text, "about  first\n       state  ready\\r\\u{1b}[31m\nstate  failed\n");
+    }
 }

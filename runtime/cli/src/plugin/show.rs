@@ -8,7 +8,7 @@ use innkeeper_registry::{PluginView, RegistryError};
 use innkeeper_server::PluginBody;
 use serde_json::json;
 
-use crate::output::{Output, cell, facts, table};
+use crate::output::{Output, cell, facts, lines, table};
 use crate::stack::Stack;
 
 /// Lists what is installed.
@@ -64,7 +64,7 @@ fn described(view: &PluginView) -> String {
     let mut text = facts(&[
         ("plugin", format!("{} {}", view.id, cell(&view.version))),
         ("name", cell(&view.name)),
-        ("about", cell(&view.description)),
+        ("about", lines(&view.description)),
         (
             "state",
             view.error
@@ -75,8 +75,12 @@ fn described(view: &PluginView) -> String {
         ("applies to", scope(view)),
         ("revision", format!("{} ({} bytes, {})", view.revision, view.size, view.digest)),
     ]);
-    let tools: Vec<Vec<String>> =
-        view.manifest.tools.iter().map(|tool| vec![tool.name.clone(), cell(&tool.description)]).collect();
+    let tools: Vec<Vec<String>> = view
+        .manifest
+        .tools
+        .iter()
+        .map(|tool| vec![tool.name.clone(), cell(tool.description.lines().next().unwrap_or_default())])
+        .collect();
     if !tools.is_empty() {
         text.push_str(&format!("\n{}", table(&["TOOL", "ABOUT"], &tools)));
     }
