@@ -1,5 +1,6 @@
 //! A turn as server-sent events: chunks, events, a failure, `[DONE]`, and comments while nothing happens.
 
+use std::collections::BTreeSet;
 use std::convert::Infallible;
 
 use axum::body::Body;
@@ -9,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures::stream;
 use innkeeper_dispatch::{Frame, TurnEnd};
-use innkeeper_model::chunk::{Chunk, frame_json};
+use innkeeper_model::chunk::{Chunk, Delta, frame_json};
 use innkeeper_model::sse::DONE;
 
 use super::error_frame;
@@ -22,6 +23,8 @@ const NO_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 struct Frames {
     running: Running,
     first: Option<Frame>,
+    /// Choices that have said something.
+    begun: BTreeSet<u32>,
     failed: bool,
     ended: bool,
 }
@@ -35,7 +38,7 @@ pub(super) async fn answer(mut running: Running) -> Result<Response, Failure> {
         Ok(Next::Frame(frame)) => Some(frame),
         Err(_) => None,
     };
-    let frames = Frames { running, first, failed: false, ended: false };
+    let frames = Frames { running, first, begun: BTreeSet::new(), failed: false, ended: false };
     let body = Body::from_stream(stream::unfold(frames, next));
     let headers = [
         (CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8")),
@@ -67,15 +70,16 @@ impl Frames {
             }
         };
         match next {
-            Next::Frame(Frame::Chunk(chunk)) => self.chunk(&chunk),
+            Next::Frame(Frame::Chunk(chunk)) => self.chunk(chunk),
             Next::Frame(Frame::End(end)) => self.end(end.error.map(Failure::from)),
             Next::Cut(failure) => self.end(Some(failure)),
         }
     }
 
-    fn chunk(&mut self, chunk: &Chunk) -> String {
+    fn chunk(&mut self, chunk: Chunk) -> String {
+        let chunk = self.with_role(chunk);
         let Running { id, created, model, .. } = &self.running;
-        match frame_json(id, *created, model, chunk) {
+        match frame_json(id, *created, model, &chunk) {
             Ok(json) => {
                 self.failed |= matches!(chunk, Chunk::Failed(_));
                 format!("data: {json}\n\n")
@@ -86,6 +90,19 @@ impl Frames {
                 self.end(Some(failure))
             }
         }
+    }
+
+    /// A choice's first piece says who speaks, as OpenAI's do: clients put messages together from what the pieces say.
+    fn with_role(&mut self, chunk: Chunk) -> Chunk {
+        let delta = match chunk {
+            Chunk::Text(text) if !self.begun.contains(&0) => {
+                Delta { content: Some(text), ..Delta::default() }
+            }
+            Chunk::Delta(delta) if !self.begun.contains(&delta.choice) => delta,
+            chunk => return chunk,
+        };
+        self.begun.insert(delta.choice);
+        Chunk::Delta(Delta { role: delta.role.or_else(|| Some("assistant".to_owned())), ..delta })
     }
 
     fn end(&mut self, failure: Option<Failure>) -> String {

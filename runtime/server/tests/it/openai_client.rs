@@ -27,6 +27,13 @@ assert text == "hello there, world", pieces
 assert len(pieces) > 2, pieces
 assert pieces[-1].choices[0].finish_reason == "stop", pieces
 
+with client.chat.completions.stream(model="echo", messages=messages) as stream:
+    said = stream.get_final_completion().choices[0].message
+assert (said.role, said.content) == ("assistant", "hello there, world"), said
+messages = [*messages, said, {"role": "user", "content": "again"}]
+again = client.chat.completions.create(model="echo", messages=messages)
+assert again.choices[0].message.content == "again", again
+
 try:
     client.chat.completions.create(model="nothing", messages=messages)
     raise SystemExit("an unknown model was answered")
