@@ -22,9 +22,12 @@ pub(crate) fn prepare(data_dir: &Placed<PathBuf>) -> anyhow::Result<()> {
             return Err(data_dir.wrong(problem).into());
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            make(path).with_context(|| {
+            let made = make(path).and_then(|()| fs::metadata(path));
+            let metadata = made.with_context(|| {
                 format!("data directory `{shown}` cannot be made; name another by `--data-dir`")
             })?;
+            // Somebody else may have been faster.
+            keep_private(path, &metadata)?;
         }
         Err(error) => {
             return Err(error).with_context(|| {
@@ -49,7 +52,6 @@ fn make(path: &Path) -> io::Result<()> {
         fs::create_dir_all(parent)?;
     }
     match fs::DirBuilder::new().mode(0o700).create(path) {
-        // Another program that starts at the same time was faster, and made it in the same way.
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
         made => made,
     }
@@ -84,10 +86,9 @@ fn keep_private(_path: &Path, _metadata: &fs::Metadata) -> anyhow::Result<()> {
 fn probe(path: &Path) -> io::Result<()> {
     // Commands may run beside each other and beside the server.
     let probe = path.join(format!(".probe-{}", std::process::id()));
-    let written = fs::File::create(&probe).and_then(|mut file| {
-        file.write_all(&[0; 4096])?;
-        file.sync_all()
-    });
-    let removed = fs::remove_file(&probe);
-    written.and(removed)
+    let mut file = fs::File::create(&probe)?;
+    // Before anything is written, so that a program that is killed leaves nothing behind.
+    fs::remove_file(&probe)?;
+    file.write_all(&[0; 4096])?;
+    file.sync_all()
 }

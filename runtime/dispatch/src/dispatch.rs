@@ -21,7 +21,7 @@ use crate::error::DispatchError;
 use crate::events::{Kept, TurnEvents};
 use crate::hub::{About, Hub, Patience};
 use crate::models::ModelCache;
-use crate::people::People;
+use crate::people::{People, Present};
 use crate::provider::{Provider, ProviderConfig};
 use crate::receipts::ReceiptLog;
 use crate::scope::{Scope, drive, inbox};
@@ -122,6 +122,11 @@ impl Dispatch {
     /// The data.
     pub fn store(&self) -> &Store {
         &self.0.store
+    }
+
+    /// Keeps a person among those for whom something runs, and says when they are no longer who they were.
+    pub fn present(&self, principal: &Principal) -> Present {
+        self.0.people.enter(principal, &CancellationToken::new())
     }
 
     /// Events and questions of people.

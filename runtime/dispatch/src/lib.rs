@@ -26,6 +26,7 @@ pub use dispatch::{Dispatch, DispatchOptions};
 pub use error::DispatchError;
 pub use hub::{AnswerError, Delivery, Hub, Subscription, TooManySubscriptions};
 pub use models::{ModelEntry, ModelKind};
+pub use people::Present;
 pub use provider::ProviderConfig;
 pub use receipts::ReceiptLog;
 pub use tools::{ToolOutcome, ToolTurn};

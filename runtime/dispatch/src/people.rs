@@ -32,11 +32,17 @@ struct Turn {
 }
 
 /// Keeps a person among those for whom something runs.
-pub(crate) struct Present {
+pub struct Present {
     people: People,
     turn: Option<u64>,
-    /// Cancelled when the person is no longer who they were.
     pub(crate) cancel: CancellationToken,
+}
+
+impl Present {
+    /// Cancelled when the person is no longer who they were.
+    pub fn token(&self) -> &CancellationToken {
+        &self.cancel
+    }
 }
 
 impl People {

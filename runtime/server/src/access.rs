@@ -2,18 +2,18 @@
 //! A key is looked up at most once a second; a connection that stays open holds a lease, which ends within two seconds
 //! of the key, the person or the role.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
+use std::collections::{BTreeSet, HashMap};
 use std::future::poll_fn;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use innkeeper_dispatch::Dispatch;
 use innkeeper_model::principal::Role;
 use innkeeper_model::user::User;
 use innkeeper_model::{Principal, UserId};
 use innkeeper_store::{ApiKeyId, Store, StoreError};
-use tokio::sync::watch;
+use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
@@ -46,6 +46,12 @@ impl Caller {
         Role::from_text(&self.user.role)
     }
 
+    /// Whose things they ask for: their own where they name nobody; none where they name others and are no admin.
+    pub(crate) fn whose(&self, named: Option<String>) -> Option<UserId> {
+        let user = named.map_or_else(|| self.user.id.clone(), UserId::from);
+        (user == self.user.id || self.is_admin()).then_some(user)
+    }
+
     /// Whether they run the server.
     pub(crate) fn is_admin(&self) -> bool {
         self.role() == Role::Admin
@@ -55,17 +61,33 @@ impl Caller {
 /// Looks keys up.
 pub(crate) struct Access {
     store: Store,
-    known: Mutex<HashMap<[u8; 32], (Caller, Instant)>>,
-    /// Told when a key, a person or a role may have changed.
-    changes: watch::Sender<()>,
-    /// Who has connections open, in which role they came, and how many.
-    leased: Mutex<HashMap<(UserId, Role), usize>>,
+    /// Knows when people are no longer who they were.
+    dispatch: Dispatch,
+    known: Mutex<Known>,
+    leases: Mutex<Leases>,
+    /// Told when a key may have changed.
+    changed: Notify,
+}
+
+/// What was looked up, by the hash of the secret.
+#[derive(Default)]
+struct Known {
+    callers: HashMap<[u8; 32], (Caller, Instant)>,
+    /// How often all was forgotten.
+    forgotten: u64,
+}
+
+/// Keys by which connections are open.
+#[derive(Default)]
+struct Leases {
+    open: HashMap<u64, (ApiKeyId, CancellationToken)>,
+    next: u64,
 }
 
 impl Access {
-    /// Over a store.
-    pub(crate) fn new(store: Store) -> Self {
-        Self { store, known: Mutex::default(), changes: watch::Sender::default(), leased: Mutex::default() }
+    /// Over a store, and over what knows of people.
+    pub(crate) fn new(store: Store, dispatch: Dispatch) -> Self {
+        Self { store, dispatch, known: Mutex::default(), leases: Mutex::default(), changed: Notify::new() }
     }
 
     /// Who holds a key; none for one that is wrong, revoked, or held by somebody who is not admitted.
@@ -73,21 +95,24 @@ impl Access {
         // The map is searched by a hash, so that how long the search takes says nothing about keys.
         let hash = *blake3::hash(secret.as_bytes()).as_bytes();
         let now = Instant::now();
-        let known =
-            self.known().get(&hash).filter(|(_, until)| now < *until).map(|(caller, _)| caller.clone());
-        if known.is_some() {
-            return Ok(known);
-        }
+        let forgotten = {
+            let known = self.known();
+            if let Some((caller, _)) = known.callers.get(&hash).filter(|(_, until)| now < *until) {
+                return Ok(Some(caller.clone()));
+            }
+            known.forgotten
+        };
         // From before the statement, so that nothing is taken for fresh that was read a while ago.
         let until = now + FRESH;
         let Some((key, user)) = self.store.api_keys().verify(secret).await? else { return Ok(None) };
         let caller = Caller { user, key, secret: secret.into() };
         let mut known = self.known();
-        if known.len() >= KEPT {
-            known.retain(|_, (_, until)| now < *until);
+        if known.callers.len() >= KEPT {
+            known.callers.retain(|_, (_, until)| now < *until);
         }
-        if known.len() < KEPT {
-            known.insert(hash, (caller.clone(), until));
+        // What was read before something changed must not outlive the change.
+        if known.forgotten == forgotten && known.callers.len() < KEPT {
+            known.callers.insert(hash, (caller.clone(), until));
         }
         Ok(Some(caller))
     }
@@ -98,10 +123,10 @@ impl Access {
         Ok(now.is_some_and(|now| now.key == caller.key && now.role() == caller.role()))
     }
 
-    /// Forgets what was looked up: a key, a person or a role has changed.
+    /// Forgets what was looked up, and looks at open connections soon: a key, a person or a role has changed.
     pub(crate) fn forget(&self) {
-        self.known().clear();
-        self.changes.send_replace(());
+        self.clear();
+        self.changed.notify_one();
     }
 
     /// For a connection that stays open.
@@ -115,104 +140,111 @@ impl Access {
         caller: &Caller,
         end: impl FnOnce() + Send + 'static,
     ) -> Lease {
-        Lease::new(Arc::clone(self), caller.clone(), end)
+        let present = self.dispatch.present(&caller.principal());
+        let over = present.token().clone();
+        let listed = self.list(caller.key.clone(), over.clone());
+        let (access, caller, told) = (Arc::clone(self), caller.clone(), over.clone());
+        let watch = tokio::spawn(async move {
+            tokio::select! {
+                () = access.until_it_does_not_hold(&caller) => told.cancel(),
+                () = told.cancelled() => {}
+            }
+            drop((present, listed));
+            end();
+        });
+        Lease { over, _watch: AbortOnDropHandle::new(watch) }
     }
 
     /// Looks for changes by others until it is cancelled.
     pub(crate) async fn watch(self: Arc<Self>, cancel: CancellationToken) {
         let (mut last, mut failing) = (None, false);
-        while cancel.run_until_cancelled(tokio::time::sleep(POLL)).await.is_some() {
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep(POLL) => {}
+                () = self.changed.notified() => {}
+                () = cancel.cancelled() => return,
+            }
             let Some(looked) = cancel.run_until_cancelled(self.look(&mut last)).await else { return };
             match (&looked, failing) {
-                (Ok(()), true) => tracing::info!("changed keys and roles are noticed again"),
-                (Err(error), false) => {
-                    tracing::warn!(%error, "changed keys and roles are not noticed for now")
-                }
+                (Ok(()), true) => tracing::info!("changed keys are noticed again"),
+                (Err(error), false) => tracing::warn!(%error, "changed keys are not noticed for now"),
                 _ => {}
             }
             failing = looked.is_err();
         }
     }
 
-    /// Two statements, however many connections are open. Open WebUI moves no generation on when it changes a role.
+    /// Ends the leases of keys that are gone. One statement, and where something has changed, one more for up to 1,000 keys.
     async fn look(&self, last: &mut Option<i64>) -> Result<(), StoreError> {
         let generation = self.store.plugins().generation().await?;
-        if last.replace(generation) != Some(generation) {
-            self.forget();
+        if *last == Some(generation) {
+            return Ok(());
         }
-        let leased: Vec<(UserId, Role)> = self.leased().keys().cloned().collect();
-        let people: Vec<UserId> = leased.iter().map(|(user, _)| user.clone()).collect();
-        let roles = self.store.users().roles(&people).await?;
-        if leased.iter().any(|(user, role)| roles.get(user) != Some(role)) {
-            self.forget();
+        self.clear();
+        let leases = lock(&self.leases).open.clone();
+        let keys: BTreeSet<&ApiKeyId> = leases.values().map(|(key, _)| key).collect();
+        let there = self.store.api_keys().existing(&keys.into_iter().cloned().collect::<Vec<_>>()).await?;
+        for (_, over) in leases.values().filter(|(key, _)| !there.contains(key)) {
+            over.cancel();
         }
+        *last = Some(generation);
         Ok(())
     }
 
-    fn leased(&self) -> MutexGuard<'_, HashMap<(UserId, Role), usize>> {
-        self.leased.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Looks once, since the key may have changed between the request's head and now; what comes later `look` sees.
+    async fn until_it_does_not_hold(&self, caller: &Caller) {
+        loop {
+            match self.holds(caller).await {
+                Ok(true) => return std::future::pending().await,
+                Ok(false) => return,
+                // It may have changed, so the question is asked until the database answers it.
+                Err(_) => tokio::time::sleep(FRESH).await,
+            }
+        }
     }
 
-    fn known(&self) -> MutexGuard<'_, HashMap<[u8; 32], (Caller, Instant)>> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    fn list(self: &Arc<Self>, key: ApiKeyId, over: CancellationToken) -> Listed {
+        let mut leases = lock(&self.leases);
+        let number = leases.next;
+        leases.next += 1;
+        leases.open.insert(number, (key, over));
+        Listed { access: Arc::clone(self), number }
+    }
+
+    fn clear(&self) {
+        let mut known = self.known();
+        known.callers.clear();
+        known.forgotten += 1;
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        lock(&self.known)
+    }
+}
+
+/// Keeps a key among those by which connections are open.
+struct Listed {
+    access: Arc<Access>,
+    number: u64,
+}
+
+impl Drop for Listed {
+    fn drop(&mut self) {
+        lock(&self.access.leases).open.remove(&self.number);
     }
 }
 
 /// Says when a key no longer gives what it gave.
 pub(crate) struct Lease {
-    access: Arc<Access>,
-    holder: (UserId, Role),
     over: CancellationToken,
     /// A task of its own, so that a stream which never rests does not keep the look-up from its end.
     _watch: AbortOnDropHandle<()>,
 }
 
 impl Lease {
-    fn new(access: Arc<Access>, caller: Caller, end: impl FnOnce() + Send + 'static) -> Self {
-        let over = CancellationToken::new();
-        let holder = (caller.user.id.clone(), caller.role());
-        *access.leased().entry(holder.clone()).or_default() += 1;
-        let (changes, told, of) = (access.changes.subscribe(), over.clone(), Arc::clone(&access));
-        let watch = tokio::spawn(async move {
-            watch_one(&of, &caller, changes).await;
-            told.cancel();
-            end();
-        });
-        Self { access, holder, over, _watch: AbortOnDropHandle::new(watch) }
-    }
-
     /// Returns once the key, the person or the role has changed; never, as long as all is as it was.
     pub(crate) async fn ended(&self) {
         self.over.cancelled().await;
-    }
-}
-
-impl Drop for Lease {
-    fn drop(&mut self) {
-        if let Entry::Occupied(mut open) = self.access.leased().entry(self.holder.clone()) {
-            *open.get_mut() -= 1;
-            if *open.get() == 0 {
-                open.remove();
-            }
-        }
-    }
-}
-
-/// Returns once a key gives no longer what it gave. Looks at once, since it may have changed between the request's head and now.
-async fn watch_one(access: &Access, caller: &Caller, mut changes: watch::Receiver<()>) {
-    loop {
-        match access.holds(caller).await {
-            Ok(true) => {}
-            Ok(false) => return,
-            // Something may have changed, so the question is asked until the database answers it.
-            Err(_) => {
-                tokio::time::sleep(FRESH).await;
-                continue;
-            }
-        }
-        if changes.changed().await.is_err() {
-            return std::future::pending().await;
-        }
     }
 }
 
@@ -227,8 +259,10 @@ impl<T: Send + 'static> Leased<T> {
     /// Holds something for a caller.
     pub(crate) fn new(access: &Arc<Access>, caller: &Caller, held: T) -> Self {
         let held = Arc::new(Mutex::new(Some(held)));
-        let ended = Arc::clone(&held);
-        let lease = access.lease_with(caller, move || drop(lock(&ended).take()));
+        // What the client lets go must not wait for the task that would end it.
+        let ended = Arc::downgrade(&held);
+        let lease =
+            access.lease_with(caller, move || drop(ended.upgrade().and_then(|held| lock(&held).take())));
         Self { held, lease }
     }
 
@@ -246,6 +280,6 @@ impl<T: Send + 'static> Leased<T> {
     }
 }
 
-fn lock<T>(held: &Mutex<Option<T>>) -> MutexGuard<'_, Option<T>> {
-    held.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -40,7 +40,7 @@ struct Parts {
 impl App {
     /// Of a server's parts.
     pub(crate) fn new(state: ServerState) -> Self {
-        let access = Arc::new(Access::new(state.store.clone()));
+        let access = Arc::new(Access::new(state.store.clone(), state.dispatch.clone()));
         let health = Health::new(state.store.clone(), state.options.data_dir.clone());
         Self(Arc::new(Parts {
             state,
@@ -94,7 +94,7 @@ impl App {
     /// Refuses new work of plugins while the server stops.
     pub(crate) fn admit(&self) -> Result<(), Failure> {
         if self.health().is_draining() {
-            return Err(Failure::unavailable("draining", "the server is stopping; try again", 5));
+            return Err(Failure::stopping());
         }
         Ok(())
     }

@@ -56,7 +56,7 @@ pub(crate) enum BodyFailure {
     #[error("the body does not fit this route: {0}")]
     Shape(String),
     /// The key was revoked while the body came in.
-    #[error("the key of this request was revoked, or the person's role has changed, while the body was sent")]
+    #[error("the key of this request was revoked while the body was sent")]
     Revoked,
     /// The database.
     #[error(transparent)]
@@ -67,6 +67,7 @@ impl From<BodyFailure> for Failure {
     fn from(error: BodyFailure) -> Self {
         let (status, code) = match error {
             BodyFailure::Store(error) => return error.into(),
+            BodyFailure::Revoked => return Self::revoked(),
             BodyFailure::TooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, "body-too-large"),
             BodyFailure::TooSlow(_) => (StatusCode::REQUEST_TIMEOUT, "body-too-slow"),
             BodyFailure::Broken => (StatusCode::BAD_REQUEST, "body-broken"),
@@ -76,7 +77,6 @@ impl From<BodyFailure> for Failure {
             BodyFailure::TooDeep { .. } => (StatusCode::BAD_REQUEST, "too-deep"),
             BodyFailure::TooMany(_) => (StatusCode::BAD_REQUEST, "too-many-values"),
             BodyFailure::Shape(_) => (StatusCode::BAD_REQUEST, "invalid-body"),
-            BodyFailure::Revoked => (StatusCode::UNAUTHORIZED, "unauthorized"),
         };
         Self::new(status, code, error.to_string())
     }

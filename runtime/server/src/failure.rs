@@ -83,6 +83,17 @@ impl Failure {
         Self { retry_after: Some(retry_after), ..Self::new(StatusCode::SERVICE_UNAVAILABLE, code, message) }
     }
 
+    /// The caller is no longer who they were.
+    pub(crate) fn revoked() -> Self {
+        let message = "the key of this request was revoked, or the person's role has changed";
+        Self::new(StatusCode::UNAUTHORIZED, "unauthorized", message)
+    }
+
+    /// New work is not taken, and what waits is cut.
+    pub(crate) fn stopping() -> Self {
+        Self::unavailable("draining", "the server is stopping; try again", 5)
+    }
+
     /// The server's fault. What it was is in the log, and not in the answer.
     pub(crate) fn internal() -> Self {
         let message = "internal error; the server's log says more under this answer's x-request-id";

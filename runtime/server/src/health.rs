@@ -3,15 +3,15 @@
 pub(crate) mod healthz;
 pub(crate) mod readyz;
 
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use innkeeper_store::{Store, StoreError, migrate};
 use serde::Serialize;
-use tokio::io::AsyncWriteExt;
 use tokio::sync::Mutex;
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 use utoipa::ToSchema;
 
@@ -55,6 +55,8 @@ pub(crate) struct Health {
     data_dir: Option<PathBuf>,
     draining: AtomicBool,
     last: Mutex<Option<(Instant, Checks)>>,
+    /// The look at the disk that has not come back yet.
+    looking: Mutex<Option<JoinHandle<String>>>,
     /// Name of the file that is written. Another server may look at the same directory at the same moment.
     probe: String,
 }
@@ -67,6 +69,7 @@ impl Health {
             data_dir,
             draining: AtomicBool::new(false),
             last: Mutex::default(),
+            looking: Mutex::default(),
             probe: format!(".readyz-{}", uuid::Uuid::new_v4().simple()),
         }
     }
@@ -118,19 +121,18 @@ impl Health {
         Checks { database, schema, disk, draining: false }
     }
 
-    /// Looks at the data directory, and at the files in it: these may be on a volume of their own.
+    /// Looks at the data directory, and at the files in it. A disk that hangs holds one thread, however often somebody looks.
     async fn disk(&self, directory: &Path) -> String {
-        let files = directory.join(FILES);
-        for (folder, what) in [(directory, "the data directory"), (files.as_path(), "the folder of files")] {
-            match timeout(CHECK_TIMEOUT, write_probe(&folder.join(&self.probe))).await {
-                Ok(Ok(())) => {}
-                // Nobody has to keep files here.
-                Ok(Err(error)) if folder == files && error.kind() == ErrorKind::NotFound => {}
-                Ok(Err(error)) => return format!("{what} cannot be written: {}", error.kind()),
-                Err(_) => return format!("{what} did not answer in time"),
-            }
-        }
-        "ok".to_owned()
+        let mut looking = self.looking.lock().await;
+        let look = looking.get_or_insert_with(|| {
+            let (directory, probe) = (directory.to_owned(), self.probe.clone());
+            tokio::task::spawn_blocking(move || write_probes(&directory, &probe))
+        });
+        let Ok(looked) = timeout(CHECK_TIMEOUT, look).await else {
+            return "the data directory did not answer in time".to_owned();
+        };
+        *looking = None;
+        looked.unwrap_or_else(|_| "the data directory could not be looked at".to_owned())
     }
 }
 
@@ -155,15 +157,24 @@ fn shown(result: Result<Result<(), StoreError>, tokio::time::error::Elapsed>) ->
     }
 }
 
-async fn write_probe(path: &Path) -> std::io::Result<()> {
-    let written = async {
-        let mut file = tokio::fs::File::create(path).await?;
-        file.write_all(PROBE).await?;
-        // Writing goes on behind one's back, and only this hears how it ended.
-        file.flush().await?;
-        file.sync_all().await
-    };
-    let outcome = written.await;
-    let removed = tokio::fs::remove_file(path).await;
-    outcome.and(removed)
+/// `ok`, or what cannot be written. The files may be on a volume of their own.
+fn write_probes(directory: &Path, probe: &str) -> String {
+    let files = directory.join(FILES);
+    for (folder, what) in [(directory, "the data directory"), (files.as_path(), "the folder of files")] {
+        match write_probe(&folder.join(probe)) {
+            Ok(()) => {}
+            // Nobody has to keep files here.
+            Err(error) if folder == files && error.kind() == ErrorKind::NotFound => {}
+            Err(error) => return format!("{what} cannot be written: {}", error.kind()),
+        }
+    }
+    "ok".to_owned()
+}
+
+fn write_probe(path: &Path) -> std::io::Result<()> {
+    let mut file = std::fs::File::create(path)?;
+    // Before anything is written, so that a server that is killed leaves nothing behind.
+    std::fs::remove_file(path)?;
+    file.write_all(PROBE)?;
+    file.sync_all()
 }

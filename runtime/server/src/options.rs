@@ -10,8 +10,6 @@ pub struct ServerOptions {
     pub json_max: usize,
     /// Largest component that may be uploaded, in bytes.
     pub component_max: usize,
-    /// Largest answer that is put together for a client that does not want a stream, in bytes.
-    pub answer_max: usize,
     /// How long a client may take to send the head of a request.
     pub head_timeout: Duration,
     /// How long a client may take to send a body.
@@ -43,7 +41,6 @@ impl Default for ServerOptions {
         Self {
             json_max: 8 << 20,
             component_max: 64 << 20,
-            answer_max: 64 << 20,
             head_timeout: Duration::from_secs(20),
             body_timeout: Duration::from_secs(60),
             write_timeout: Duration::from_secs(60),

@@ -3,14 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::extract::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tower::Service;
 
 use crate::stall::Unstalled;
 use crate::{Server, upkeep};
@@ -35,6 +38,18 @@ pub struct Stop {
     pub now: CancellationToken,
 }
 
+/// One of the connections that may be open at once. A WebSocket keeps it, since it outlives what HTTP knows of its connection.
+#[derive(Clone)]
+pub(crate) struct Place {
+    _permit: Arc<OwnedSemaphorePermit>,
+}
+
+impl Place {
+    fn of(permit: OwnedSemaphorePermit) -> Self {
+        Self { _permit: Arc::new(permit) }
+    }
+}
+
 impl Server {
     /// Serves until it is told to stop.
     pub async fn serve(self, listener: TcpListener, stop: Stop) {
@@ -49,8 +64,10 @@ impl Server {
             }),
         ];
         let connections = TaskTracker::new();
+        // Connections that do not close are cut; what else there is to do is done in order all the same.
+        let cut = stop.now.child_token();
         tokio::select! {
-            () = self.accept(listener, &connections, &stop) => {}
+            () = self.accept(listener, &connections, &cut) => {}
             () = self.drain(&stop) => {}
         }
         app.closing().cancel();
@@ -58,7 +75,7 @@ impl Server {
         app.sockets().close();
         tokio::select! {
             ((), ()) = async { tokio::join!(connections.wait(), app.sockets().wait()) } => {}
-            () = tokio::time::sleep(CLOSE) => stop.now.cancel(),
+            () = tokio::time::sleep(CLOSE) => cut.cancel(),
             () = stop.now.cancelled() => {}
         }
         // Cut connections drop what they were doing, which takes a moment.
@@ -102,7 +119,7 @@ impl Server {
     }
 
     /// Takes connections for ever.
-    async fn accept(&self, listener: TcpListener, connections: &TaskTracker, stop: &Stop) {
+    async fn accept(&self, listener: TcpListener, connections: &TaskTracker, cut: &CancellationToken) {
         let free = Arc::new(Semaphore::new(self.app.options().connections));
         let router = self.router();
         loop {
@@ -115,24 +132,27 @@ impl Server {
                     continue;
                 }
             };
-            let (router, server, now) = (router.clone(), self.clone(), stop.now.clone());
+            let (router, server, cut) = (router.clone(), self.clone(), cut.clone());
             connections.spawn(async move {
                 tokio::select! {
-                    () = server.connection(stream, router) => {}
-                    () = now.cancelled() => {}
+                    () = server.connection(stream, router, Place::of(permit)) => {}
+                    () = cut.cancelled() => {}
                 }
-                drop(permit);
             });
         }
     }
 
-    async fn connection(self, stream: TcpStream, router: axum::Router) {
+    async fn connection(self, stream: TcpStream, router: axum::Router, place: Place) {
         // Pieces of a stream are small and should go at once.
         let _ = stream.set_nodelay(true);
         let mut builder = http1::Builder::new();
         builder.timer(TokioTimer::new()).header_read_timeout(self.app.options().head_timeout);
         let stream = TokioIo::new(Unstalled::new(stream, self.app.options().write_timeout));
-        let connection = builder.serve_connection(stream, TowerToHyperService::new(router));
+        let service = service_fn(move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert(place.clone());
+            router.clone().call(request)
+        });
+        let connection = builder.serve_connection(stream, service);
         let mut connection = std::pin::pin!(connection.with_upgrades());
         let closing = self.app.closing().clone();
         let outcome = tokio::select! {

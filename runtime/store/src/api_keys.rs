@@ -1,6 +1,8 @@
 //! Keys for HTTP clients: 256 random bits, shown once, kept as a hash.
 //! Open WebUI's own `api_key` table holds clear keys and is not used.
 
+use std::collections::HashSet;
+
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use innkeeper_model::UserId;
@@ -22,6 +24,9 @@ use crate::{counter, transaction, users};
 
 /// Keys that one person may have.
 pub const KEYS_MAX: i64 = 100;
+
+/// Most keys that are looked for by one statement.
+const AT_ONCE: usize = 1_000;
 
 /// What every key begins with, so that one that leaked is recognised.
 const PREFIX: &str = "ik_";
@@ -176,6 +181,21 @@ impl ApiKeys {
             select.and_where(Expr::col("user_id").eq(user.as_str()));
         }
         self.store.db().fetch_all(&mut select, 10_000, read).await
+    }
+
+    /// Those of these keys that are there, for the server's own use. One statement for up to 1,000 keys.
+    pub async fn existing(&self, ids: &[ApiKeyId]) -> Result<HashSet<ApiKeyId>, StoreError> {
+        let mut there = HashSet::new();
+        for ids in ids.chunks(AT_ONCE) {
+            let mut select = Query::select()
+                .column("id")
+                .from("innkeeper_api_key")
+                .and_where(Expr::col("id").is_in(ids.iter().map(ApiKeyId::as_str)))
+                .take();
+            let found = self.store.db().fetch_all(&mut select, AT_ONCE as u64, |row| row.text("id"));
+            there.extend(found.await?.into_iter().map(ApiKeyId));
+        }
+        Ok(there)
     }
 
     /// Ends a key; false where there is none of that id.

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use innkeeper_testing::guests;
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::program::{Program, client, text};
 use crate::server::Server;
@@ -74,7 +75,7 @@ fn the_log_holds_no_keys_bodies_or_addresses() {
     let log = program.dir.path().join("log");
     let mut command =
         program.command(&["serve", "--listen", "127.0.0.1:0", "--json", "--log-format", "json"]);
-    command.env("INNKEEPER__LOG__FILTER", "debug").stderr(std::fs::File::create(&log).unwrap());
+    command.env("INNKEEPER__LOG__FILTER", "trace").stderr(std::fs::File::create(&log).unwrap());
     command.env("INNKEEPER__PROVIDERS__UP__BASE_URL", provider());
     command.env("INNKEEPER__PROVIDERS__UP__MODELS", format!("{MODEL},{BROKEN}"));
     let mut server = Server::spawn(&mut command);
@@ -109,7 +110,18 @@ fn the_log_holds_no_keys_bodies_or_addresses() {
             .header("sec-websocket-version", "13")
             .header("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==")
             .header("sec-websocket-protocol", format!("innkeeper, innkeeper-key.{key}"));
-        assert_eq!(socket.send().await.unwrap().status().as_u16(), 101);
+        let socket = socket.send().await.unwrap();
+        assert_eq!(socket.status().as_u16(), 101);
+        let mut socket = socket.upgrade().await.unwrap();
+        let answer = r#"{"type":"answer","ask":"a-secret-ask","answer":"a-secret-answer"}"#;
+        // A frame of text as RFC 6455 has it: final, masked, and the mask is 0.
+        let mut frame = vec![0x81, 0x80 | u8::try_from(answer.len()).unwrap(), 0, 0, 0, 0];
+        frame.extend(answer.as_bytes());
+        socket.write_all(&frame).await.unwrap();
+        let mut said = Vec::new();
+        while !String::from_utf8_lossy(&said).contains("a-secret-ask") {
+            assert!(socket.read_buf(&mut said).await.unwrap() > 0, "{}", String::from_utf8_lossy(&said));
+        }
         client.get(server.url("/api/receipts?turn=a-secret-turn")).bearer_auth(&key).send().await.unwrap();
         client.get(server.url("/api/plugins/a-secret-path")).bearer_auth(&key).send().await.unwrap();
         client.get(server.url(&format!("/v1/models?key={key}"))).send().await.unwrap();

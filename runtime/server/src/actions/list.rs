@@ -7,7 +7,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::app::App;
 use crate::caller::Caller;
-use crate::failure::{ErrorBody, Failure};
+use crate::failure::ErrorBody;
 use crate::params::{InQuery, List};
 
 /// Which actions.
@@ -43,7 +43,7 @@ pub(crate) async fn list(
     State(app): State<App>,
     _caller: Caller,
     InQuery(which): InQuery<Which>,
-) -> Result<Json<List<Action>>, Failure> {
+) -> Json<List<Action>> {
     let snapshot = app.registry().snapshot();
     let plugins = match &which.model {
         Some(model) => snapshot.actions_for(model),
@@ -59,5 +59,5 @@ pub(crate) async fn list(
             icon_url: action.icon_url.clone(),
         }));
     }
-    Ok(Json(List::whole(actions)))
+    Json(List::whole(actions))
 }

@@ -14,7 +14,6 @@ use crate::app::App;
 use crate::body::JsonBody;
 use crate::caller::Caller;
 use crate::failure::{ErrorBody, Failure};
-use crate::openai::turn::{revoked, stopping};
 use crate::params::{InPath, plugin_id};
 
 /// What the action is about.
@@ -99,33 +98,22 @@ pub(crate) async fn run(
     let lease = app.access().lease(&caller);
     let outcome = tokio::select! {
         biased;
+        () = lease.ended() => return Err(Failure::revoked()),
         outcome = app.dispatch().run_action(turn) => outcome?,
-        () = lease.ended() => return Err(revoked()),
-        () = app.closing().cancelled() => return Err(stopping()),
+        () = app.closing().cancelled() => return Err(Failure::stopping()),
     };
     let result = outcome.result.map(|result| serde_json::json!(result));
     Ok(Json(Ran { turn: outcome.turn, call: outcome.call, result }))
 }
 
 fn stored(given: GivenMessage, chat: Option<&ChatId>, user: &UserId, now: UnixSeconds) -> StoredMessage {
+    let chat = chat.cloned().unwrap_or_else(|| ChatId::from("temporary:"));
     StoredMessage {
-        id: MessageId::from(given.id),
-        chat: chat.cloned().unwrap_or_else(|| ChatId::from("temporary:")),
         user: Some(user.clone()),
-        role: given.role,
         parent: given.parent_id.map(MessageId::from),
-        content: given.content,
         model: given.model.map(Into::into),
-        done: true,
-        usage: None,
-        files: None,
-        sources: None,
-        embeds: None,
-        status_history: None,
-        error: None,
         created_at: now,
         updated_at: now,
-        version: String::new(),
-        extra: None,
+        ..StoredMessage::new(MessageId::from(given.id), chat, given.role, given.content)
     }
 }

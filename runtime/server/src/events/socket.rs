@@ -5,9 +5,10 @@ use std::time::Duration;
 use axum::extract::State;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade, close_code};
-use axum::http::HeaderMap;
+use axum::http::{Extensions, HeaderMap};
 use axum::response::Response;
 use innkeeper_dispatch::Subscription;
+use innkeeper_model::json::{self, MAX_VALUES};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -17,6 +18,7 @@ use crate::app::App;
 use crate::caller::{Caller, SUBPROTOCOL, SocketCaller};
 use crate::events::answer;
 use crate::failure::{ErrorBody, Failure};
+use crate::serve::Place;
 
 /// Longest message that a client may send, in bytes.
 const MESSAGE_MAX: usize = 1 << 20;
@@ -50,6 +52,7 @@ pub(crate) async fn socket(
     State(app): State<App>,
     SocketCaller(caller): SocketCaller,
     headers: HeaderMap,
+    extensions: Extensions,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, Failure> {
     origin::check(&headers, &app.options().allowed_origins)?;
@@ -57,7 +60,7 @@ pub(crate) async fn socket(
         upgrade.map_err(|error| Failure::new(error.status(), "not-a-websocket", error.body_text()))?;
     let events = app.dispatch().hub().subscribe(&caller.user.id)?;
     let events = Leased::new(app.access(), &caller, events);
-    let running = app.sockets().token();
+    let running = (app.sockets().token(), extensions.get::<Place>().cloned());
     let upgrade = upgrade.protocols([SUBPROTOCOL]).max_message_size(MESSAGE_MAX).max_frame_size(MESSAGE_MAX);
     Ok(upgrade.on_upgrade(move |socket| async move {
         run(socket, &app, &caller, events).await;
@@ -93,19 +96,22 @@ async fn run(mut socket: WebSocket, app: &App, caller: &Caller, events: Leased<S
 }
 
 fn reply(app: &App, caller: &Caller, text: &str) -> Value {
-    let answer = match serde_json::from_str(text) {
-        Ok(FromClient::Answer { ask, answer }) => {
-            let taken = app.dispatch().hub().answer(&caller.user.id, &ask, answer);
-            taken.map(|()| ask.clone()).map_err(|error| (ask, Failure::from(answer::Error::from(error))))
-        }
-        Err(error) => {
-            let problem = innkeeper_host::log::escape(&error.to_string());
+    // Counted first: taken apart, values need many times the memory of their text.
+    let counted = json::check_up_to(text, MAX_VALUES).map_err(|error| error.to_string());
+    let message = counted.and_then(|_| serde_json::from_str(text).map_err(|error| error.to_string()));
+    let FromClient::Answer { ask, answer } = match message {
+        Ok(message) => message,
+        Err(problem) => {
+            let problem = innkeeper_host::log::escape(&problem);
             return refused(None, "invalid-message", &format!("the message cannot be used: {problem}"));
         }
     };
-    match answer {
-        Ok(ask) => json!({ "type": "answered", "ask": ask }),
-        Err((ask, failure)) => refused(Some(&ask), failure.code, &failure.message),
+    match app.dispatch().hub().answer(&caller.user.id, &ask, answer) {
+        Ok(()) => json!({ "type": "answered", "ask": ask }),
+        Err(error) => {
+            let failure = Failure::from(answer::Error::from(error));
+            refused(Some(&ask), failure.code, &failure.message)
+        }
     }
 }
 

@@ -3,7 +3,6 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use innkeeper_model::UserId;
 use innkeeper_store::{KEYS_MAX, StoreError};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -75,10 +74,7 @@ pub(crate) async fn create(
     caller: Caller,
     JsonBody(new): JsonBody<NewKey>,
 ) -> Result<(StatusCode, Json<Created>), Error> {
-    let user = new.user.map_or_else(|| caller.user.id.clone(), UserId::from);
-    if user != caller.user.id && !caller.is_admin() {
-        return Err(Error::Others);
-    }
+    let user = caller.whose(new.user).ok_or(Error::Others)?;
     let made = app.store().api_keys().create(&user, &new.name).await;
     let (key, secret) = made.map_err(|error| match error {
         StoreError::NotFound(_) => Error::NoOwner,

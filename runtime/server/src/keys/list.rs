@@ -2,7 +2,6 @@
 
 use axum::Json;
 use axum::extract::State;
-use innkeeper_model::UserId;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -30,10 +29,8 @@ pub(crate) async fn list(
     caller: Caller,
     InQuery(whose): InQuery<Whose>,
 ) -> Result<Json<List<Key>>, Failure> {
-    let user = whose.user.map_or_else(|| caller.user.id.clone(), UserId::from);
-    if user != caller.user.id && !caller.is_admin() {
-        return Err(Failure::forbidden("only an admin may see other people's keys; leave `user` out"));
-    }
+    let others = || Failure::forbidden("only an admin may see other people's keys; leave `user` out");
+    let user = caller.whose(whose.user).ok_or_else(others)?;
     let keys = app.store().api_keys().list(Some(&user)).await?;
     Ok(Json(List::whole(keys.into_iter().map(Key::from).collect())))
 }

@@ -44,7 +44,10 @@ pub(crate) async fn revoke(
     let keys = app.store().api_keys();
     let id = ApiKeyId::new(id);
     let may = caller.is_admin() || keys.list(Some(&caller.user.id)).await?.iter().any(|key| key.id == id);
-    let revoked = may && keys.revoke(&id).await?;
+    if !may {
+        return Err(Error::Unknown);
+    }
+    let revoked = keys.revoke(&id).await;
     app.access().forget();
-    if revoked { Ok(StatusCode::NO_CONTENT) } else { Err(Error::Unknown) }
+    if revoked? { Ok(StatusCode::NO_CONTENT) } else { Err(Error::Unknown) }
 }

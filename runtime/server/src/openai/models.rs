@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use axum::Json;
 use axum::extract::State;
-use innkeeper_dispatch::{DispatchError, ModelEntry};
+use innkeeper_dispatch::ModelEntry;
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -52,16 +52,12 @@ pub(crate) enum Error {
     /// No such model.
     #[error("there is no model `{0}`; `GET /v1/models` lists those that there are")]
     Unknown(String),
-    /// The models could not be asked for.
-    #[error(transparent)]
-    Dispatch(#[from] DispatchError),
 }
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         match error {
             Error::Unknown(_) => Self::not_found("unknown-model", error.to_string()).about("model"),
-            Error::Dispatch(error) => error.into(),
         }
     }
 }
@@ -70,9 +66,9 @@ answers!(Error);
 
 /// Lists pipes and the models of providers.
 #[utoipa::path(get, path = "/v1/models", tag = "openai", responses((status = OK, body = Models)))]
-pub(crate) async fn list(State(app): State<App>, caller: Caller) -> Result<Json<Models>, Error> {
+pub(crate) async fn list(State(app): State<App>, caller: Caller) -> Json<Models> {
     let models = app.dispatch().models(&caller.principal()).await;
-    Ok(Json(Models { object: "list", data: models.into_iter().map(shown).collect() }))
+    Json(Models { object: "list", data: models.into_iter().map(shown).collect() })
 }
 
 /// One model.

@@ -44,15 +44,15 @@ impl Running {
 
     /// Waits for what comes next.
     pub(super) async fn next(&mut self) -> Next {
-        let closing = self.app.closing();
         tokio::select! {
             biased;
-            () = closing.cancelled() => Next::Cut(stopping()),
+            // What has been said by the time that the server stops goes out first.
             frame = self.handle.poll(|handle, ctx| handle.frames.poll_recv(ctx)) => match frame {
                 Some(Some(frame)) => Next::Frame(frame),
                 Some(None) => Next::Cut(Failure::internal()),
-                None => Next::Cut(revoked()),
+                None => Next::Cut(Failure::revoked()),
             },
+            () = self.app.closing().cancelled() => Next::Cut(Failure::stopping()),
         }
     }
 }
@@ -117,18 +117,4 @@ pub(crate) async fn keep_ours(
         *message = None;
     }
     Ok(())
-}
-
-/// Why a turn is cut.
-pub(crate) fn revoked() -> Failure {
-    Failure::new(
-        axum::http::StatusCode::UNAUTHORIZED,
-        "unauthorized",
-        "the key of this request was revoked, or the person's role has changed",
-    )
-}
-
-/// Why a turn is cut.
-pub(crate) fn stopping() -> Failure {
-    Failure::unavailable("draining", "the server is stopping; try again", 5)
 }

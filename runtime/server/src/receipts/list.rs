@@ -2,7 +2,6 @@
 
 use axum::Json;
 use axum::extract::State;
-use innkeeper_model::UserId;
 use innkeeper_store::ReceiptFilter;
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -41,16 +40,10 @@ pub(crate) async fn list(
     caller: Caller,
     InQuery(which): InQuery<Which>,
 ) -> Result<Json<List<ReceiptView>>, Failure> {
-    let own = caller.user.id.clone();
-    let user = match which.user.map(UserId::from) {
-        Some(asked) if asked != own && !caller.is_admin() => {
-            return Err(Failure::forbidden(
-                "only an admin may see other people's receipts; leave `user` out",
-            ));
-        }
-        Some(asked) => Some(asked),
+    let others = || Failure::forbidden("only an admin may see other people's receipts; leave `user` out");
+    let user = match which.user {
         None if caller.is_admin() => None,
-        None => Some(own),
+        named => Some(caller.whose(named).ok_or_else(others)?),
     };
     let plugin = which.plugin.as_deref().map(plugin_id).transpose()?;
     let filter = ReceiptFilter { user, plugin, outcome: which.outcome, turn: which.turn };

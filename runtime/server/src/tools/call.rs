@@ -13,7 +13,7 @@ use crate::app::App;
 use crate::body::{BodyFailure, JsonText};
 use crate::caller::Caller;
 use crate::failure::{ErrorBody, Failure};
-use crate::openai::turn::{keep_ours, revoked, stopping};
+use crate::openai::turn::keep_ours;
 use crate::params::{InPath, plugin_id};
 
 /// What a tool gave back.
@@ -70,9 +70,9 @@ pub(crate) async fn call(
     let lease = app.access().lease(&caller);
     let outcome = tokio::select! {
         biased;
+        () = lease.ended() => return Err(Failure::revoked()),
         outcome = app.dispatch().call_tool(turn) => outcome?,
-        () = lease.ended() => return Err(revoked()),
-        () = app.closing().cancelled() => return Err(stopping()),
+        () = app.closing().cancelled() => return Err(Failure::stopping()),
     };
     Ok(Json(Called { turn: outcome.turn, call: outcome.call, result: serde_json::json!(outcome.result) }))
 }

@@ -116,4 +116,9 @@ async fn a_body_of_more_values_than_are_taken_apart_is_refused() {
         assert_eq!(answer.code(), "too-many-values", "{path}");
         assert!(answer.message().contains("more than 200000 values"), "{}", answer.message());
     }
+    let listening = world.listen().await;
+    let answer = format!("{{\"type\":\"answer\",\"ask\":\"x\",\"answer\":{many}}}");
+    let refused = crate::sockets::say_once(&listening, &world.user, &answer).await;
+    assert_eq!(refused["error"]["code"], json!("invalid-message"), "{refused}");
+    assert!(refused["error"]["message"].as_str().unwrap().contains("200000"), "{refused}");
 }

@@ -6,7 +6,7 @@ use futures::StreamExt;
 use innkeeper_model::Permission;
 use serde_json::{Value, json};
 
-use crate::world::{client, frames, hide, until, world};
+use crate::world::{frames, hide, until, world};
 
 const CHAT: &str = "/v1/chat/completions";
 
@@ -41,6 +41,9 @@ async fn a_pipe_answers_as_a_stream() {
     let text: String =
         chunks.iter().filter_map(|chunk| chunk["choices"][0]["delta"]["content"].as_str()).collect();
     assert_eq!(text, "hello there");
+    let roles: Vec<&Value> = chunks.iter().map(|chunk| &chunk["choices"][0]["delta"]["role"]).collect();
+    assert_eq!(roles[0], &json!("assistant"), "who speaks comes first");
+    assert!(roles[1..].iter().all(|role| role.is_null()), "and once: {roles:?}");
     assert!(
         chunks
             .iter()
@@ -114,7 +117,7 @@ async fn a_client_that_goes_away_cancels_its_turn() {
         stream("misbehave", "feed:silent-stream"),
         say("misbehave", "run:wait"),
     ] {
-        let post = client().post(listening.url(CHAT)).bearer_auth(&world.user.key).json(&body);
+        let post = listening.post(CHAT, &world.user, &body);
         let request = tokio::spawn(async move {
             let mut pieces = post.send().await.unwrap().bytes_stream();
             while pieces.next().await.is_some() {}
@@ -136,7 +139,7 @@ async fn a_silent_stream_shows_that_it_is_alive() {
     world.install("misbehave", &[]).await;
     let listening = world.listen().await;
     let body = stream("misbehave", "feed:silent-stream");
-    let post = client().post(listening.url(CHAT)).bearer_auth(&world.user.key).json(&body);
+    let post = listening.post(CHAT, &world.user, &body);
     let mut pieces = post.send().await.unwrap().bytes_stream();
     let mut text = String::new();
     while text.matches(": keep-alive\n\n").count() < 2 {
@@ -168,8 +171,10 @@ async fn an_id_that_cannot_be_the_answers_is_the_clients_fault() {
     let chat = world.post("/api/chats", &world.user, &json!({})).await.expect(201).json();
     let path = format!("/api/chats/{}", chat["id"].as_str().unwrap());
     let mut body = say("echo", "hello");
-    body["message_id"] = json!("mine");
+    // By either name of the field.
+    body["id"] = json!("mine");
     world.post(&format!("{path}/completions"), &world.user, &body).await.expect(200);
+    body["message_id"] = body.as_object_mut().and_then(|fields| fields.remove("id")).unwrap();
     let taken = world.post(&format!("{path}/completions"), &world.user, &body).await.expect(409);
     assert_eq!(taken.code(), "conflict");
     body["message_id"] = json!("x".repeat(250));

@@ -43,10 +43,7 @@ pub(crate) async fn event(frames: &mut mpsc::Receiver<SseFrame>) -> Value {
 }
 
 pub(crate) fn confirm(listening: &Listening, who: &Person) -> tokio::task::JoinHandle<(u16, Value)> {
-    let post = client()
-        .post(listening.url("/api/tools/ask-user/confirm"))
-        .bearer_auth(&who.key)
-        .json(&json!({"question": "Go on?"}));
+    let post = listening.post("/api/tools/ask-user/confirm", who, &json!({"question": "Go on?"}));
     tokio::spawn(async move {
         let response = post.send().await.unwrap();
         (response.status().as_u16(), response.json().await.unwrap())
@@ -110,8 +107,7 @@ async fn a_subscription_ends_when_its_key_is_revoked() {
     let world = world().await;
     let listening = world.listen().await;
     let mut own = subscribe(&listening, &world.user, "").await;
-    let key = world.store.api_keys().list(Some(&world.user.id)).await.unwrap().remove(0);
-    world.store.api_keys().revoke(&key.id).await.unwrap();
+    world.revoke_elsewhere().await;
     let end = tokio::time::timeout(Duration::from_secs(8), own.recv()).await.unwrap();
     assert_eq!(end, None);
 }
@@ -123,11 +119,9 @@ async fn a_subscription_to_one_chat_has_only_its_events() {
     let listening = world.listen().await;
     let mut one = subscribe(&listening, &world.user, "?chat_id=temporary:1").await;
     for chat in ["temporary:2", "temporary:1"] {
-        let post = client()
-            .post(listening.url("/api/tools/ask-user/confirm"))
-            .bearer_auth(&world.user.key)
-            .header("x-openwebui-chat-id", chat)
-            .json(&json!({"question": chat}));
+        let post = listening
+            .post("/api/tools/ask-user/confirm", &world.user, &json!({"question": chat}))
+            .header("x-openwebui-chat-id", chat);
         tokio::spawn(post.send());
         until("it asks", async || world.dispatch.hub().open_questions() > 0).await;
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use futures::StreamExt;
 use innkeeper_server::ServerOptions;
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, timeout};
 
 use crate::events::subscribe;
@@ -15,10 +16,11 @@ async fn a_running_turn_ends_before_the_server_does() {
     let world = world_with(ServerOptions::default()).await;
     world.install("misbehave", &[]).await;
     let listening = world.listen().await;
-    let post = client()
-        .post(listening.url("/api/tools/misbehave/misbehave"))
-        .bearer_auth(&world.user.key)
-        .json(&json!({"how": "sleep", "amount": 1500}));
+    let post = listening.post(
+        "/api/tools/misbehave/misbehave",
+        &world.user,
+        &json!({"how": "sleep", "amount": 1500}),
+    );
     let call = tokio::spawn(async move { post.send().await.unwrap().status().as_u16() });
     until("the call runs", async || world.dispatch.running() == 1).await;
     listening.stop.drain.cancel();
@@ -51,10 +53,7 @@ async fn at_the_deadline_turns_are_cut_and_questions_are_cancelled() {
     world.install("ask-user", &[]).await;
     let listening = world.listen().await;
     let mut events = subscribe(&listening, &world.user, "").await;
-    let post = client()
-        .post(listening.url("/api/tools/ask-user/confirm"))
-        .bearer_auth(&world.user.key)
-        .json(&json!({"question": "Go on?"}));
+    let post = listening.post("/api/tools/ask-user/confirm", &world.user, &json!({"question": "Go on?"}));
     let call = tokio::spawn(async move {
         let answer = post.send().await.unwrap();
         (answer.status().as_u16(), answer.json::<Value>().await.unwrap())
@@ -72,12 +71,58 @@ async fn at_the_deadline_turns_are_cut_and_questions_are_cancelled() {
 }
 
 #[tokio::test]
+async fn what_a_slow_reader_has_not_read_yet_comes_whole() {
+    let world = world_with(ServerOptions::default()).await;
+    world.install("probe", &[]).await;
+    let listening = world.listen().await;
+    // More than the sockets between the two take, so that the last of it waits in the server.
+    let chunks = vec![json!({"Text": "x".repeat(900 << 10)}); 7];
+    let order = json!({"place": "feed", "import": "chunks", "args": {"chunks": chunks}}).to_string();
+    let body =
+        json!({"model": "probe.one", "stream": true, "messages": [{"role": "user", "content": order}]});
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4_096).unwrap();
+    let mut connection = socket.connect(listening.address).await.unwrap();
+    let (key, body) = (&world.user.key, body.to_string());
+    let head = format!(
+        "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    );
+    connection.write_all(head.as_bytes()).await.unwrap();
+    connection.write_all(body.as_bytes()).await.unwrap();
+    let mut first = [0; 64];
+    connection.read_exact(&mut first).await.unwrap();
+    until("the turn has ended", async || world.dispatch.running() == 0).await;
+    listening.stop.drain.cancel();
+    until("no connection is taken any more", async || {
+        tokio::net::TcpStream::connect(listening.address).await.is_err()
+    })
+    .await;
+    let mut rest = String::new();
+    timeout(Duration::from_secs(10), connection.read_to_string(&mut rest)).await.unwrap().unwrap();
+    assert!(rest.contains("data: [DONE]") && !rest.contains("\"error\""), "{}", &rest[rest.len() - 600..]);
+    assert!(rest.matches('x').count() >= 7 * (900 << 10));
+    timeout(Duration::from_secs(10), listening.task).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_connection_that_does_not_close_is_cut_and_the_rest_ends_in_order() {
+    let world = world_with(ServerOptions::default()).await;
+    let listening = world.listen().await;
+    let connection = listening.begin_body("/api/chats", &world.user.key, "application/json", 9).await;
+    listening.stop.drain.cancel();
+    timeout(Duration::from_secs(15), listening.task).await.unwrap().unwrap();
+    assert!(!listening.stop.now.is_cancelled(), "nobody said so");
+    drop(connection);
+}
+
+#[tokio::test]
 async fn a_second_signal_stops_at_once() {
     let world = world_with(ServerOptions::default()).await;
     world.install("misbehave", &[]).await;
     let listening = world.listen().await;
     let body = json!({"model": "misbehave", "stream": true, "messages": [{"role": "user", "content": "feed:silent-stream"}]});
-    let post = client().post(listening.url("/v1/chat/completions")).bearer_auth(&world.user.key).json(&body);
+    let post = listening.post("/v1/chat/completions", &world.user, &body);
     let call = tokio::spawn(async move {
         if let Ok(response) = post.send().await {
             let mut pieces = response.bytes_stream();
@@ -99,10 +144,7 @@ async fn a_second_signal_still_keeps_the_receipts() {
     let world = world_with(ServerOptions::default()).await;
     world.install("misbehave", &[]).await;
     let listening = world.listen().await;
-    let post = client()
-        .post(listening.url("/api/tools/misbehave/misbehave"))
-        .bearer_auth(&world.user.key)
-        .json(&json!({"how": "wait"}));
+    let post = listening.post("/api/tools/misbehave/misbehave", &world.user, &json!({"how": "wait"}));
     let call = tokio::spawn(post.send());
     until("the call runs", async || world.dispatch.running() == 1).await;
     listening.stop.drain.cancel();

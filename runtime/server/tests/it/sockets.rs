@@ -97,9 +97,32 @@ async fn next(socket: &mut Socket) -> Value {
     }
 }
 
+/// What the server says to one message.
+pub(crate) async fn say_once(listening: &Listening, who: &Person, text: &str) -> Value {
+    let mut socket = open(listening, who, None).await.unwrap();
+    assert_eq!(next(&mut socket).await, json!({"type": "ready"}));
+    say(&mut socket, text).await
+}
+
 async fn say(socket: &mut Socket, text: &str) -> Value {
     socket.send(Message::text(text)).await.unwrap();
     next(socket).await
+}
+
+#[tokio::test]
+async fn a_socket_takes_one_of_the_connections_for_as_long_as_it_is_open() {
+    let world = world_with(ServerOptions { connections: 1, ..ServerOptions::default() }).await;
+    let listening = world.listen().await;
+    let mut socket = open(&listening, &world.user, None).await.unwrap();
+    assert_eq!(next(&mut socket).await, json!({"type": "ready"}));
+    let health = client().get(listening.url("/healthz")).header("connection", "close");
+    let mut health = Box::pin(health.send());
+    let waits = tokio::time::timeout(Duration::from_millis(300), &mut health).await;
+    assert!(waits.is_err(), "there is a place: {waits:?}");
+    socket.close(None).await.unwrap();
+    drop(socket);
+    let answered = tokio::time::timeout(Duration::from_secs(10), health).await.unwrap().unwrap();
+    assert_eq!(answered.status().as_u16(), 200);
 }
 
 #[tokio::test]
@@ -109,10 +132,7 @@ async fn events_and_answers_go_over_one_socket() {
     let listening = world.listen().await;
     let mut socket = open(&listening, &world.user, None).await.unwrap();
     assert_eq!(next(&mut socket).await, json!({"type": "ready"}));
-    let post = client()
-        .post(listening.url("/api/tools/ask-user/ask"))
-        .bearer_auth(&world.user.key)
-        .json(&json!({"question": "Your name?"}));
+    let post = listening.post("/api/tools/ask-user/ask", &world.user, &json!({"question": "Your name?"}));
     let call = tokio::spawn(async move { post.send().await.unwrap().json::<Value>().await.unwrap() });
     let question = next(&mut socket).await;
     assert_eq!(question["type"], json!("event"));
@@ -161,8 +181,7 @@ async fn a_socket_ends_when_its_key_is_revoked() {
     let listening = world.listen().await;
     let mut socket = open(&listening, &world.user, None).await.unwrap();
     next(&mut socket).await;
-    let key = world.store.api_keys().list(Some(&world.user.id)).await.unwrap().remove(0);
-    world.store.api_keys().revoke(&key.id).await.unwrap();
+    world.revoke_elsewhere().await;
     let end = tokio::time::timeout(Duration::from_secs(8), async {
         loop {
             match socket.next().await {

@@ -77,20 +77,6 @@ async fn a_database_that_has_gone_is_unavailable() {
 }
 
 #[tokio::test]
-async fn a_message_id_that_is_taken_is_a_conflict() {
-    let world = world().await;
-    world.install("echo", &[]).await;
-    let chat = world.post("/api/chats", &world.user, &json!({})).await.expect(201).json();
-    let path = format!("/api/chats/{}", chat["id"].as_str().unwrap());
-    let turn = json!({"model": "echo", "id": "answer-1", "messages": [{"role": "user", "content": "x"}]});
-    world.post(&format!("{path}/completions"), &world.user, &turn).await.expect(200);
-    let again = world.post(&format!("{path}/completions"), &world.user, &turn).await.expect(409);
-    assert_eq!(again.code(), "conflict");
-    let messages = world.get(&format!("{path}/messages"), &world.user).await.expect(200).json();
-    assert_eq!(messages["data"].as_array().unwrap().len(), 2, "the question was not stored again either");
-}
-
-#[tokio::test]
 async fn a_request_that_runs_no_plugin_ends_in_time() {
     let options = ServerOptions { request_timeout: Duration::from_millis(200), ..ServerOptions::default() };
     let world = world_on(options, |options| options.lock_timeout = Duration::from_secs(30)).await;

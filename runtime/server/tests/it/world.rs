@@ -25,7 +25,8 @@ use innkeeper_testing::databases::{Backend, TestDatabase, database};
 use innkeeper_testing::guests::guest;
 use serde_json::Value;
 use tempfile::TempDir;
-use tokio::net::TcpListener;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 use tower::ServiceExt;
 
@@ -248,6 +249,26 @@ impl Listening {
     /// An address of it.
     pub(crate) fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
+    }
+
+    /// Sends the head of a request and waits until the server wants its body.
+    pub(crate) async fn begin_body(&self, path: &str, key: &str, kind: &str, length: usize) -> TcpStream {
+        let mut connection = TcpStream::connect(self.address).await.unwrap();
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\nconnection: close\r\n\
+             content-type: {kind}\r\ncontent-length: {length}\r\nexpect: 100-continue\r\n\r\n"
+        );
+        connection.write_all(head.as_bytes()).await.unwrap();
+        let wanted = b"HTTP/1.1 100 Continue\r\n\r\n";
+        let mut said = vec![0; wanted.len()];
+        connection.read_exact(&mut said).await.unwrap();
+        assert_eq!(said, wanted, "{}", String::from_utf8_lossy(&said));
+        connection
+    }
+
+    /// A request to send.
+    pub(crate) fn post(&self, path: &str, who: &Person, body: &Value) -> reqwest::RequestBuilder {
+        client().post(self.url(path)).bearer_auth(&who.key).json(body)
     }
 }
 
