@@ -72,9 +72,9 @@ impl Metrics {
         };
         let registry = &mut metrics.registry;
         registry.register("calls", "Calls of plugins that have ended", metrics.calls.clone());
-        let help = "Time in which calls of plugins computed";
+        let help = "Time in which calls of plugins computed or waited for storage";
         registry.register_with_unit("call_active", help, Unit::Seconds, metrics.active.clone());
-        let help = "Time in which calls of plugins waited for the host";
+        let help = "Time in which calls of plugins waited for people, models, other plugins or slow clients";
         registry.register_with_unit("call_waiting", help, Unit::Seconds, metrics.waiting.clone());
         registry.register("call_fuel", "Fuel that calls of plugins used", metrics.fuel.clone());
         registry.register("host_calls", "Host calls that plugins made", metrics.host_calls.clone());
