@@ -59,7 +59,7 @@ pub(crate) fn run(arguments: &Arguments, progress: &Progress) -> Result<()> {
 fn pages(root: &Path) -> Result<Vec<(&'static str, String)>> {
     let guide = "wit/README.md";
     let mut text = fs::read_to_string(root.join(guide)).with_context(|| format!("cannot read `{guide}`"))?;
-    for (name, part) in tables::all(root)? {
+    for (name, part) in tables::all() {
         text = filled(&text, name, &part).with_context(|| format!("cannot fill in `{guide}`"))?;
     }
     Ok(vec![("docs/contract.md", contract::page(root)?), (guide, text)])
@@ -83,8 +83,6 @@ fn first_difference(one: &str, other: &str) -> usize {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, reason = "a test may panic")]
-
     use super::{filled, first_difference};
 
     #[test]

@@ -61,7 +61,7 @@ pub fn check(event: &WireEvent, direction: Direction, grants: &Grants) -> Result
 }
 
 /// Types that `events.emit` alone allows.
-const EMITTED: &[&str] = &[
+pub const EMITTED: &[&str] = &[
     "status",
     "message",
     "chat:message:delta",
@@ -80,7 +80,7 @@ const EMITTED: &[&str] = &[
 ];
 
 /// Types that `events.call` alone allows.
-const CALLED: &[&str] = &["confirmation", "input", "request:user_input"];
+pub const CALLED: &[&str] = &["confirmation", "input", "request:user_input"];
 
 /// Whether an event puts a document into the person's page.
 /// Embeds are addresses or HTML, and an address may be a `data:` or `javascript:` one, so only plain `https:` and `http:` addresses and paths are not HTML.
@@ -107,7 +107,6 @@ pub fn is_persisted(kind: &str) -> bool {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "a test may panic")]
 mod tests {
     use super::*;
     use crate::permission::Grant;

@@ -1,21 +1,22 @@
 //! The `limits` block: the same names, units and defaults in the configuration file, in manifests and in receipts.
 //!
-//! A plugin's limit is what its manifest asks for, or the default; never more than the operator's ceiling.
+//! A plugin's limit is what the operator set for it, else what its manifest asks for, else the default; never more than the operator's ceiling.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
 macro_rules! limits {
-    ($($(#[$doc:meta])* $field:ident: $name:literal, $unit:literal, $default:expr, $ceiling:expr;)*) => {
+    ($($(#[doc = $about:literal])* $field:ident: $name:literal, $unit:literal, $default:expr, $ceiling:expr;)*) => {
         /// One value for each limit.
         #[derive(Clone, Debug, PartialEq, Eq)]
-        pub struct Limits { $($(#[$doc])* pub $field: u64,)* }
+        pub struct Limits { $($(#[doc = $about])* pub $field: u64,)* }
 
         impl Limits {
-            /// Name, unit, default and highest ceiling of each limit.
+            /// What there is to know about each limit.
             pub const ALL: &[LimitInfo] = &[$(LimitInfo {
                 name: $name, unit: $unit, default: $default, ceiling: $ceiling,
+                about: concat!($($about),*).trim_ascii_start(),
             },)*];
 
             /// The value of a limit by its name.
@@ -69,6 +70,8 @@ pub struct LimitInfo {
     pub default: u64,
     /// What an operator's ceiling may not exceed.
     pub ceiling: u64,
+    /// What it bounds, in a sentence or two.
+    pub about: &'static str,
 }
 
 const MIB: u64 = 1 << 20;
@@ -81,7 +84,7 @@ limits! {
     fuel_per_kib: "fuel-per-kib", "units", 1_000_000, 100_000_000;
     /// How long a call may compute and wait for host calls other than those of `waiting`.
     active: "active", "milliseconds", 30_000, 60 * MINUTE;
-    /// How long a call may wait for people and for models.
+    /// How long a call may wait for people, models, other plugins and clients that read slowly.
     waiting: "waiting", "milliseconds", 10 * MINUTE, 24 * 60 * MINUTE;
     /// How long one filter hook may take.
     hook: "hook", "milliseconds", 10_000, 10 * MINUTE;
@@ -201,7 +204,6 @@ impl<'de> Deserialize<'de> for Limits {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "a test may panic")]
 mod tests {
     use super::*;
 
@@ -210,6 +212,13 @@ mod tests {
         for info in Limits::ALL {
             assert!(info.default > 0 && info.default <= info.ceiling, "{}", info.name);
             assert_eq!(Limits::default().get(info.name), Some(info.default));
+        }
+    }
+
+    #[test]
+    fn every_limit_says_what_it_bounds() {
+        for info in Limits::ALL {
+            assert!(info.about.starts_with(char::is_uppercase) && info.about.ends_with('.'), "{info:?}");
         }
     }
 

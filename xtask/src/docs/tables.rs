@@ -1,44 +1,20 @@
 //! The tables of `wit/README.md` that are made from the model: permissions, limits, events, readable settings.
 
 use std::fmt::Write as _;
-use std::fs;
-use std::path::Path;
 
-use anyhow::{Context as _, Result};
 use innkeeper_model::config::READABLE;
 use innkeeper_model::event::{self, Direction, WireEvent};
-use innkeeper_model::limits::{LimitInfo, Limits};
+use innkeeper_model::limits::Limits;
 use innkeeper_model::permission::{Grants, Permission, Risk};
 use serde_json::json;
 
-/// Where the limits' comments stand.
-const LIMITS: &str = "runtime/model/src/limits.rs";
-
-/// Event types that upstream knows and plugins use.
-const EVENTS: &[&str] = &[
-    "status",
-    "message",
-    "chat:message:delta",
-    "replace",
-    "chat:message",
-    "files",
-    "chat:message:files",
-    "embeds",
-    "chat:message:embeds",
-    "source",
-    "citation",
-    "notification",
-    "chat:title",
-    "chat:message:follow_ups",
-    "chat:message:error",
+/// Event types that upstream knows and that `events.emit` or `events.call` alone does not allow.
+const FURTHER: &[&str] = &[
     "chat:completion",
     "response:completion",
     "chat:tags",
     "chat:message:tasks",
     "chat:message:favorite",
-    "confirmation",
-    "input",
-    "request:user_input",
     "request:elicitation",
     "execute",
     "execute:python",
@@ -46,15 +22,9 @@ const EVENTS: &[&str] = &[
 ];
 
 /// Every table by the name of its marker.
-pub(super) fn all(root: &Path) -> Result<Vec<(&'static str, String)>> {
-    let source = fs::read_to_string(root.join(LIMITS)).with_context(|| format!("cannot read `{LIMITS}`"))?;
+pub(super) fn all() -> [(&'static str, String); 4] {
     let config = READABLE.iter().map(|key| format!("- `{key}`")).collect::<Vec<_>>().join("\n");
-    Ok(vec![
-        ("permissions", permissions()),
-        ("limits", limits(&source)?),
-        ("events", events()),
-        ("config", config),
-    ])
+    [("permissions", permissions()), ("limits", limits()), ("events", events()), ("config", config)]
 }
 
 fn permissions() -> String {
@@ -70,34 +40,21 @@ fn permissions() -> String {
     table
 }
 
-fn limits(source: &str) -> Result<String> {
+fn limits() -> String {
     let mut table = String::from("| limit | unit | default | ceiling | |\n|---|---|---:|---:|---|\n");
     for info in Limits::ALL {
-        let about = comment(source, info)?;
+        let (name, unit, about) = (info.name, info.unit, info.about);
         let (default, ceiling) = (grouped(info.default), grouped(info.ceiling));
-        let _ = writeln!(table, "| `{}` | {} | {default} | {ceiling} | {about} |", info.name, info.unit);
+        let _ = writeln!(table, "| `{name}` | {unit} | {default} | {ceiling} | {about} |");
     }
-    Ok(table)
-}
-
-/// The comment over a limit's line in the source: the only place that says what it is for.
-fn comment(source: &str, info: &LimitInfo) -> Result<String> {
-    let key = format!(": \"{}\", \"{}\",", info.name, info.unit);
-    let lines: Vec<&str> = source.lines().collect();
-    let at = lines.iter().position(|line| line.contains(&key));
-    let at = at.with_context(|| format!("`{LIMITS}` has no line for the limit `{}`", info.name))?;
-    let above =
-        lines.get(..at).unwrap_or_default().iter().rev().map_while(|line| line.trim().strip_prefix("///"));
-    let mut comment: Vec<&str> = above.map(str::trim).collect();
-    comment.reverse();
-    Ok(comment.join(" "))
+    table
 }
 
 fn events() -> String {
     let mut table = String::from(
         "| type on the wire | `events.emit` | `events.call` | kept in the message |\n|---|---|---|---|\n",
     );
-    for kind in EVENTS {
+    for kind in [event::EMITTED, event::CALLED, FURTHER].concat() {
         let kept = if event::is_persisted(kind) { "yes" } else { "" };
         let _ = writeln!(
             table,
@@ -141,22 +98,12 @@ fn grouped(number: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, reason = "a test may panic")]
-
     use super::*;
 
     #[test]
     fn numbers_are_grouped() {
         for (number, expected) in [(0, "0"), (999, "999"), (1_000, "1,000"), (12_345_678, "12,345,678")] {
             assert_eq!(grouped(number), expected);
-        }
-    }
-
-    #[test]
-    fn every_limit_has_a_comment() {
-        let source = fs::read_to_string(crate::workspace::root().join(LIMITS)).unwrap();
-        for info in Limits::ALL {
-            assert!(!comment(&source, info).unwrap().is_empty(), "{}", info.name);
         }
     }
 
