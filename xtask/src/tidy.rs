@@ -63,10 +63,8 @@ pub(crate) fn run(arguments: &Arguments, progress: &Progress) -> Result<()> {
             continue;
         };
         violations.extend(sources::check(file, &text));
-        if file == permissions::FILE {
-            violations.extend(permissions::check(&text));
-        }
     }
+    violations.extend(permissions::check(root));
     violations.extend(migrations::check(root, &files)?);
     violations.sort();
     for violation in &violations {

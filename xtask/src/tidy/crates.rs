@@ -20,24 +20,20 @@ const LEVELS: &[&str] = &[
 
 /// What a level must not see, and whom it asks instead.
 const WITHHELD: &[(&str, &[&str], &str)] = &[
-    (
-        "innkeeper-server",
-        &["sqlx", "sea-query", "sea-query-sqlx", "wasmtime"],
-        "ask `innkeeper-dispatch` or `innkeeper-registry`",
-    ),
+    ("innkeeper-server", &["wasmtime", "wasmtime-wasi"], "ask `innkeeper-dispatch` or `innkeeper-registry`"),
     (
         "innkeeper-dispatch",
-        &["sqlx", "sea-query", "sea-query-sqlx", "axum", "hyper", "tower-http"],
-        "a turn knows neither HTTP nor SQL",
+        &["axum", "hyper", "tower-http"],
+        "a turn does not know which protocol asked for it",
     ),
-    ("innkeeper-host", &["sqlx", "sea-query", "sea-query-sqlx", "axum", "hyper"], "ask `innkeeper-store`"),
+    ("innkeeper-host", &["axum", "hyper"], "an import does not know which protocol asked for it"),
     ("innkeeper-store", &["wasmtime", "wasmtime-wasi", "axum", "hyper"], "the store does not know who asks"),
-    (
-        "innkeeper-model",
-        &["wasmtime", "wasmtime-wasi", "sqlx", "tokio", "axum", "hyper"],
-        "the model does no I/O",
-    ),
+    ("innkeeper-model", &["wasmtime", "wasmtime-wasi", "tokio", "axum", "hyper"], "the model does no I/O"),
 ];
+
+/// What only the store may see.
+const SQL: &[&str] = &["sqlx", "sea-query", "sea-query-sqlx"];
+const STORE: &str = "innkeeper-store";
 
 /// The test environment.
 const TESTING: &str = "innkeeper-testing";
@@ -108,6 +104,10 @@ fn check_package(package: &Package) -> Vec<Violation> {
                 _ => {}
             }
         }
+        if SQL.contains(&dependency.name.as_str()) && !is_dev && ![STORE, TESTING].contains(&&*package.name) {
+            let what = format!("`{}` must not see `{}`", package.name, dependency.name);
+            report(dependency, what, "SQL is the store's alone: ask `innkeeper-store`");
+        }
         let withheld = WITHHELD.iter().find(|(name, ..)| *name == package.name && !is_dev);
         if let Some((_, names, remedy)) = withheld
             && names.contains(&dependency.name.as_str())
@@ -131,9 +131,7 @@ fn place(package: &Package, dependency: &str) -> (String, usize) {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, reason = "a test may panic")]
-
-    use super::{Metadata, check};
+    use super::{LEVELS, Metadata, STORE, check};
 
     /// How many violations one dependency makes.
     fn count(package: &str, dependency: &str, kind: Option<&str>) -> usize {
@@ -155,10 +153,20 @@ mod tests {
 
     #[test]
     fn database_driver_is_for_the_store_alone() {
-        assert_eq!(count("innkeeper-server", "sqlx", None), 1);
-        assert_eq!(count("innkeeper-host", "sqlx", None), 1);
-        assert_eq!(count("innkeeper-store", "sqlx", None), 0);
+        for package in LEVELS.iter().filter(|level| **level != STORE) {
+            assert_eq!(count(package, "sqlx", None), 1, "{package}");
+            assert_eq!(count(package, "sqlx", Some("dev")), 0, "{package}");
+        }
+        assert_eq!(count("innkeeper-registry", "sea-query", None), 1);
+        assert_eq!(count("innkeeper-sdk", "sqlx", None), 1);
+        assert_eq!(count(STORE, "sqlx", None), 0);
+    }
+
+    #[test]
+    fn levels_do_not_see_what_is_not_their_business() {
         assert_eq!(count("innkeeper-store", "wasmtime", None), 1);
+        assert_eq!(count("innkeeper-server", "wasmtime", None), 1);
+        assert_eq!(count("innkeeper-sandbox", "wasmtime", None), 0);
     }
 
     #[test]

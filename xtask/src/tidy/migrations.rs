@@ -11,21 +11,19 @@ const FOLDER: &str = "migrations/";
 const BACKENDS: [&str; 3] = ["sqlite", "postgres", "mysql"];
 const CHECKSUMS: &str = "migrations/checksums.txt";
 
-/// Checks names against each other and contents against the recorded checksums, where there are any.
+/// Checks names against each other and contents against the recorded checksums.
 pub(super) fn check(root: &Path, files: &[String]) -> Result<Vec<Violation>> {
     let steps: Vec<&str> = steps(files).collect();
     let mut violations = names(&steps);
-    if root.join(CHECKSUMS).is_file() {
-        let recorded = read_checksums(root)?;
-        let actual = steps.iter().map(|step| Ok(((*step).to_owned(), checksum(root, step)?)));
-        violations.extend(contents(&recorded, &actual.collect::<Result<_>>()?));
-    }
+    let recorded = read_checksums(root)?;
+    let actual = steps.iter().map(|step| Ok(((*step).to_owned(), checksum(root, step)?)));
+    violations.extend(contents(&recorded, &actual.collect::<Result<_>>()?));
     Ok(violations)
 }
 
 /// Appends what is new; a recorded step has run on somebody's database and stays as it is.
 pub(super) fn add_checksums(root: &Path, files: &[String]) -> Result<()> {
-    let mut recorded = if root.join(CHECKSUMS).is_file() { read_checksums(root)? } else { BTreeMap::new() };
+    let mut recorded = read_checksums(root)?;
     for step in steps(files) {
         if !recorded.contains_key(step) {
             recorded.insert(step.to_owned(), checksum(root, step)?);
@@ -135,8 +133,9 @@ fn contents(recorded: &BTreeMap<String, String>, actual: &BTreeMap<String, Strin
 }
 
 fn read_checksums(root: &Path) -> Result<BTreeMap<String, String>> {
-    let text = std::fs::read_to_string(root.join(CHECKSUMS))
-        .with_context(|| format!("cannot read `{CHECKSUMS}`"))?;
+    let text = std::fs::read_to_string(root.join(CHECKSUMS)).with_context(|| {
+        format!("cannot read `{CHECKSUMS}`; restore it: it says which steps may not change")
+    })?;
     text.lines()
         .map(|line| {
             let (sum, step) = line
@@ -157,7 +156,8 @@ fn checksum(root: &Path, step: &str) -> Result<String> {
 mod tests {
     use std::collections::BTreeMap;
 
-    use super::{BACKENDS, contents, names};
+    use super::{BACKENDS, add_checksums, check, contents, names};
+    use crate::workspace;
 
     #[test]
     fn step_needs_a_way_down_and_every_backend() {
@@ -183,5 +183,12 @@ mod tests {
         let actual = map(&[("a", "1"), ("b", "changed"), ("d", "4")]);
         assert_eq!(contents(&recorded, &actual).len(), 3);
         assert_eq!(contents(&recorded, &recorded), []);
+    }
+
+    #[test]
+    fn checksums_cannot_be_missing() {
+        let elsewhere = workspace::root().join("docs");
+        assert!(check(&elsewhere, &[]).is_err());
+        assert!(add_checksums(&elsewhere, &[]).is_err());
     }
 }

@@ -1,17 +1,23 @@
 //! The permissions that the SDK's macros know by name are those of the model, which the SDK cannot name.
 
+use std::path::Path;
+
 use innkeeper_model::Permission;
 
 use super::Violation;
 
 /// Where the macros' list is, and how it begins.
-pub(super) const FILE: &str = "guest-sdk/macros/src/plugin.rs";
+const FILE: &str = "guest-sdk/macros/src/plugin.rs";
 const LIST: &str = "const PERMISSIONS: [";
 
-/// Compares the list in the macros' source with the model's.
-pub(super) fn check(source: &str) -> Vec<Violation> {
+/// Compares the list in the macros' source with the model's. A source that is not there has no list.
+pub(super) fn check(root: &Path) -> Vec<Violation> {
+    compared(&std::fs::read_to_string(root.join(FILE)).unwrap_or_default())
+}
+
+fn compared(source: &str) -> Vec<Violation> {
     let Some((before, rest)) = source.split_once(LIST) else {
-        let remedy = "let this rule know under which name the list is kept now";
+        let remedy = "let this rule know where and under which name the list is kept now";
         return vec![Violation::new(FILE, 1, format!("no list that begins with `{LIST}`"), remedy)];
     };
     let line = before.lines().count() + 1;
@@ -41,7 +47,8 @@ pub(super) fn check(source: &str) -> Vec<Violation> {
 mod tests {
     use innkeeper_model::Permission;
 
-    use super::{LIST, check};
+    use super::{LIST, check, compared};
+    use crate::workspace;
 
     fn source(names: &[&str]) -> String {
         let names: Vec<String> = names.iter().map(|name| format!("    \"{name}\",\n")).collect();
@@ -53,7 +60,7 @@ mod tests {
     }
 
     fn said(names: &[&str]) -> Vec<String> {
-        check(&source(names))
+        compared(&source(names))
             .into_iter()
             .map(|violation| format!("{} {}", violation.line, violation.what))
             .collect()
@@ -68,6 +75,11 @@ mod tests {
         names.pop();
         let last = names.pop().unwrap_or_default();
         assert_eq!(said(&names), [format!("3 the macros do not know the permission `{last}`")]);
-        assert_eq!(check("nothing").len(), 1);
+    }
+
+    #[test]
+    fn list_must_be_found() {
+        assert_eq!(compared("nothing").len(), 1);
+        assert_eq!(check(&workspace::root().join("docs")).len(), 1);
     }
 }
