@@ -2,7 +2,6 @@
 //!
 //! `.ci/run` calls it on a clean machine, after installing what it needs; at home it runs the same steps.
 
-use std::process::Command;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail};
@@ -28,9 +27,9 @@ pub(crate) fn run(arguments: &Arguments, progress: &Progress) -> Result<()> {
         ("fmt", Box::new(formatting)),
         ("tidy", Box::new(|| tidy::run(&tidy::Arguments::default(), progress))),
         ("clippy", Box::new(lints)),
-        ("docs", Box::new(documentation)),
+        ("rustdoc", Box::new(documentation)),
         ("deny", Box::new(dependencies)),
-        ("generated files clean", Box::new(|| docs::run(&docs::Arguments { check: true }, progress))),
+        ("docs", Box::new(|| docs::run(&docs::Arguments { check: true }, progress))),
         ("test", Box::new(move || test::run(&tests, progress))),
         ("demo --once", Box::new(|| demo::run(&demo::Arguments::once(), progress))),
     ];
@@ -63,7 +62,9 @@ fn lints() -> Result<()> {
     ]))?;
     // On the host's target: clippy belongs to the active toolchain, which may lack the guests' target.
     let mut guests = workspace::cargo();
-    guests.args(["clippy", "--workspace", "--manifest-path"]).arg(workspace::guests_manifest());
+    guests
+        .args(["clippy", "--locked", "--workspace", "--all-targets", "--manifest-path"])
+        .arg(workspace::guests_manifest());
     // There the exports are left out, and with them every use of what they call.
     guests.args(["--", "-D", "warnings", "-A", "dead_code"]).env("CARGO_TARGET_DIR", workspace::guests_dir());
     // The test guests lie elsewhere, and would find the host's rules.
@@ -81,7 +82,7 @@ fn dependencies() -> Result<()> {
         bail!("there is no `cargo-deny` in PATH; get it with `cargo install --locked cargo-deny`");
     }
     for manifest in [workspace::root().join("Cargo.toml"), workspace::guests_manifest()] {
-        let mut command: Command = workspace::cargo();
+        let mut command = workspace::cargo();
         command.args(["deny", "--manifest-path"]).arg(manifest);
         command.arg("--config").arg(workspace::root().join("deny.toml"));
         workspace::run(command.args(["check", "licenses", "bans", "sources"]))?;
