@@ -54,20 +54,9 @@ impl WasmToolchain {
             command.env_remove(name);
         }
         if let Self::Debian(unpacked) = self {
-            for (name, value) in unpacked.environment()? {
-                command.env(name, value);
-            }
+            command.envs(unpacked.environment()?).arg("-Zbuild-std=std,panic_abort");
         }
-        command.args(self.cargo_arguments());
         Ok(())
-    }
-
-    /// What this toolchain adds to cargo's command line.
-    pub(crate) fn cargo_arguments(&self) -> &'static [&'static str] {
-        match self {
-            Self::Active => &[],
-            Self::Debian(_) => &["-Zbuild-std=std,panic_abort"],
-        }
     }
 }
 

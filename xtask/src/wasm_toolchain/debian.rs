@@ -105,9 +105,8 @@ pub(super) fn find_or_get(progress: &Progress) -> Result<Unpacked> {
     fs::create_dir_all(&root).with_context(|| format!("cannot create `{}`", root.display()))?;
     let own = progress.step("Debian: reading the package lists", || Apt::with_own_sources(&work))?;
     let packages = compiler_packages(&own)?;
-    progress.step(&format!("Debian: downloading {} (140 MB)", packages.join(", ")), || {
-        own.download(&packages, &root)
-    })?;
+    progress
+        .step(&format!("Debian: downloading {}", packages.join(", ")), || own.download(&packages, &root))?;
     progress.step("Debian: downloading wasi-libc", || {
         let backports = Apt::with_backports(&work, &own)?;
         backports.download(&["wasi-libc".to_owned()], &root)
