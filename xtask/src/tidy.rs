@@ -8,10 +8,8 @@ mod permissions;
 mod sources;
 
 use std::fmt;
-use std::path::Path;
-use std::process::Command;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
 
 use crate::progress::Progress;
 use crate::workspace;
@@ -49,7 +47,7 @@ impl fmt::Display for Violation {
 /// Checks everything and reports all violations at once.
 pub(crate) fn run(arguments: &Arguments, progress: &Progress) -> Result<()> {
     let root = workspace::root();
-    let files = files(root)?;
+    let files = workspace::files(root)?;
     if arguments.add_checksums {
         migrations::add_checksums(root, &files)?;
     }
@@ -75,18 +73,4 @@ pub(crate) fn run(arguments: &Arguments, progress: &Progress) -> Result<()> {
     }
     progress.note(&format!("tidy: {} files follow the rules", files.len()));
     Ok(())
-}
-
-/// Paths of all files that are tracked, or would be after `git add`.
-fn files(root: &Path) -> Result<Vec<String>> {
-    let mut git = Command::new("git");
-    git.current_dir(root).args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"]);
-    let listed = workspace::read(&mut git).context("tidy reads the list of files from git")?;
-    let mut files: Vec<String> =
-        listed.split('\0').filter(|path| !path.is_empty()).map(str::to_owned).collect();
-    // A file that was deleted but not yet committed is still listed.
-    files.retain(|path| root.join(path).is_file());
-    files.sort();
-    files.dedup();
-    Ok(files)
 }

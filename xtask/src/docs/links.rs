@@ -9,17 +9,7 @@ use std::path::{Component, Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
-/// Documents at the root, and folders whose documents are looked at as well.
-const FILES: &[&str] = &[
-    "README.md",
-    "ARCHITECTURE.md",
-    "CONTRIBUTING.md",
-    "STYLE.md",
-    "CHANGELOG.md",
-    "wit/README.md",
-    "migrations/README.md",
-];
-const FOLDERS: &[&str] = &["docs", "docs/decisions"];
+use crate::workspace;
 
 /// What a path of this repository begins with.
 const TREES: &[&str] =
@@ -28,7 +18,7 @@ const TREES: &[&str] =
 /// Every link that leads nowhere, as `file:line: …`.
 pub(super) fn broken(root: &Path) -> Result<Vec<String>> {
     let mut documents = HashMap::new();
-    for path in listed(root)? {
+    for path in workspace::files(root)?.into_iter().filter(|path| path.ends_with(".md")).map(PathBuf::from) {
         let text = fs::read_to_string(root.join(&path))
             .with_context(|| format!("cannot read `{}`", path.display()))?;
         documents.insert(path, text);
@@ -54,19 +44,6 @@ pub(super) fn broken(root: &Path) -> Result<Vec<String>> {
     }
     problems.sort();
     Ok(problems)
-}
-
-fn listed(root: &Path) -> Result<Vec<PathBuf>> {
-    let mut paths: Vec<PathBuf> = FILES.iter().map(PathBuf::from).collect();
-    for folder in FOLDERS {
-        for entry in fs::read_dir(root.join(folder)).with_context(|| format!("cannot list `{folder}`"))? {
-            let name = entry?.file_name();
-            if Path::new(&name).extension().is_some_and(|extension| extension == "md") {
-                paths.push(Path::new(folder).join(name));
-            }
-        }
-    }
-    Ok(paths)
 }
 
 /// Lines of a Markdown text, from 1, without blocks of code.
