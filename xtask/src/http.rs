@@ -96,11 +96,9 @@ impl Answer {
             let Some((name, value)) = line.split_once(':') else { break };
             headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
         }
-        let header =
-            |name: &str| headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
-        let is_chunked =
-            header("transfer-encoding").is_some_and(|coding| coding.eq_ignore_ascii_case("chunked"));
-        let length = header("content-length").and_then(|length| length.parse::<u64>().ok());
+        let is_chunked = header(&headers, "transfer-encoding")
+            .is_some_and(|coding| coding.eq_ignore_ascii_case("chunked"));
+        let length = header(&headers, "content-length").and_then(|length| length.parse::<u64>().ok());
         let body: Box<dyn Read + Send> = match length {
             _ if is_chunked => Box::new(Chunked { connection, left: 0, is_over: false }),
             Some(length) => Box::new(connection.take(length)),
@@ -111,7 +109,7 @@ impl Answer {
 
     /// A header of the answer; names are lower case.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+        header(&self.headers, name)
     }
 
     /// The same answer if its status tells of success, else an error with what the server said.
@@ -160,6 +158,10 @@ impl Answer {
             }
         }
     }
+}
+
+fn header<'a>(headers: &'a [(String, String)], name: &str) -> Option<&'a str> {
+    headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
 }
 
 /// A body in chunks, each with its length in hexadecimal digits before it.

@@ -29,7 +29,6 @@ impl Progress {
     }
 
     /// One line for the reader.
-    #[expect(clippy::unused_self, reason = "a progress is the permission to write to the terminal")]
     pub(crate) fn note(&self, line: &str) {
         eprintln!("xtask: {line}");
     }

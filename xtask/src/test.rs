@@ -45,8 +45,8 @@ pub(crate) fn run(arguments: &Arguments, progress: &Progress) -> Result<()> {
     let databases = Databases::start(arguments.require_databases, progress)?;
     let skips = Skips::new()?;
 
-    // A filter is for the tests of the workspace; without one, the examples and the guests' own tests are part of
-    // "every test" and come first, so that the summary of the most is the last thing to be read.
+    // A filter is for the tests of the workspace; without one, the examples and the guests' own tests run as well. They come first, so
+    // that the summary of the workspace's tests, which are the most, is the last thing to be read.
     if arguments.is_whole() {
         if !arguments.no_doc {
             let mut examples = workspace::cargo();
@@ -93,8 +93,6 @@ fn runner() -> Command {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, reason = "a test may panic")]
-
     use clap::Parser as _;
 
     use super::Arguments;

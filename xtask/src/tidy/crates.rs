@@ -104,7 +104,10 @@ fn check_package(package: &Package) -> Vec<Violation> {
                 _ => {}
             }
         }
-        if SQL.contains(&dependency.name.as_str()) && !is_dev && ![STORE, TESTING].contains(&&*package.name) {
+        if SQL.contains(&dependency.name.as_str())
+            && !is_dev
+            && ![STORE, TESTING].contains(&package.name.as_str())
+        {
             let what = format!("`{}` must not see `{}`", package.name, dependency.name);
             report(dependency, what, "SQL is the store's alone: ask `innkeeper-store`");
         }
