@@ -20,10 +20,13 @@ use crate::{guests, workspace};
 const BEGIN: &str = "<!-- measured: begin -->";
 const END: &str = "<!-- measured: end -->";
 
+/// Names a server of Open WebUI's, which is measured besides where it runs.
+const PIPELINES: &str = "INNKEEPER_BENCH_PIPELINES";
+
 /// Arguments of `cargo xtask bench`.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// Put the table into `docs/performance.md`.
+    /// Put the table into `docs/performance.md`; fails where PostgreSQL or MariaDB is missing.
     #[arg(long)]
     write: bool,
 
@@ -39,6 +42,7 @@ pub(crate) struct Arguments {
 /// Runs the benches, prints the table, and writes it as JSON below the target directory.
 #[expect(clippy::print_stdout, reason = "the table is this task's result")]
 pub(crate) fn run(arguments: &Arguments, progress: &Progress) -> Result<()> {
+    let machine = machine::description()?;
     guests::run(&guests::Arguments::default(), progress)?;
     fs::create_dir_all(results::folder())
         .with_context(|| format!("cannot create `{}`", results::folder().display()))?;
@@ -46,7 +50,8 @@ pub(crate) fn run(arguments: &Arguments, progress: &Progress) -> Result<()> {
     command.args(["bench", "--workspace"]);
     // The pattern leaves out what `--benches` would build besides: every crate's unit tests.
     command.args(["--bench", arguments.bench.as_deref().unwrap_or("*")]);
-    let databases = Databases::start(false, progress)?;
+    // A page without them would not say that they were there before.
+    let databases = Databases::start(arguments.write, progress)?;
     databases.export(&mut command);
     let begun = SystemTime::now();
     command.arg("--").args(&arguments.question);
@@ -59,7 +64,10 @@ pub(crate) fn run(arguments: &Arguments, progress: &Progress) -> Result<()> {
     if results.is_empty() {
         bail!("no bench has measured anything");
     }
-    let table = format!("{}\n\n{}", machine::description()?, results.table());
+    let mut table = format!("{machine}\n\n{}", results.table());
+    if arguments.write && workspace::variable(PIPELINES).is_none() {
+        table.push_str(&format!("\nNot measured: a Pipelines server, since `{PIPELINES}` names none.\n"));
+    }
     println!("{table}");
     let file = results::folder().join("results.json");
     fs::write(&file, results.json()?).with_context(|| format!("cannot write `{}`", file.display()))?;

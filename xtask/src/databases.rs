@@ -26,7 +26,7 @@ impl Databases {
         databases.add("PostgreSQL", POSTGRES_URL, Server::postgres, progress)?;
         databases.add("MariaDB", MYSQL_URL, Server::mariadb, progress)?;
         if is_required && !databases.skipped.is_empty() {
-            bail!("`--require-databases`, but {}", databases.skipped.join("\nand "));
+            bail!("all databases are required, but {}", databases.skipped.join("\nand "));
         }
         Ok(databases)
     }
