@@ -28,7 +28,9 @@ pub struct ServerOptions {
     pub receipts_age: Duration,
     /// How many receipts are kept.
     pub receipts_rows: u64,
-    /// Connections at once.
+    /// How often expired data and older receipts are removed.
+    pub upkeep: Duration,
+    /// Connections at once, WebSockets included.
     pub connections: usize,
     /// Origins besides the server's own from which pages may open a WebSocket, such as `https://chat.example.org`.
     pub allowed_origins: Vec<String>,
@@ -50,6 +52,7 @@ impl Default for ServerOptions {
             drain_deadline: Duration::from_secs(30),
             receipts_age: Duration::from_secs(30 * 24 * 3600),
             receipts_rows: 1_000_000,
+            upkeep: Duration::from_secs(300),
             connections: 16_384,
             allowed_origins: Vec::new(),
             data_dir: None,

@@ -45,6 +45,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for InQuery<T> {
 /// Which part of a list.
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Paging {
     /// How many items at most; 50 where it is left out, at most 200.
     pub(crate) limit: Option<u32>,

@@ -1,18 +1,13 @@
 //! What has to be done now and then while a server runs: expired entries and old receipts go.
 
-use std::time::Duration;
-
 use innkeeper_store::{Store, StoreError};
 use tokio_util::sync::CancellationToken;
 
 use crate::options::ServerOptions;
 
-/// How often.
-const PERIOD: Duration = Duration::from_secs(300);
-
 /// Does it until it is cancelled.
 pub(crate) async fn run(store: Store, options: ServerOptions, cancel: CancellationToken) {
-    while cancel.run_until_cancelled(tokio::time::sleep(PERIOD)).await.is_some() {
+    while cancel.run_until_cancelled(tokio::time::sleep(options.upkeep)).await.is_some() {
         // Cut in the middle where the server stops; each piece of it is a transaction.
         let done = cancel.run_until_cancelled(once(&store, &options)).await;
         if let Some(Err(error)) = done {

@@ -181,7 +181,7 @@ async fn start(question: &str) {
     let none = time_to_ready(&place).await;
     for number in 0..100 {
         let file = place.program.dir.path().join("component.wasm");
-        std::fs::write(&file, renamed(&guests::guest("nothing"), &format!("no{number:05}"))).unwrap();
+        std::fs::write(&file, guests::changed("nothing", &[("nothing", &format!("no{number:05}"))])).unwrap();
         place.program.run(&["plugin", "install", text(&file)]).expect(0);
         if number % 10 == 9 {
             eprintln!("installed {} of 100 plugins", number + 1);
@@ -201,18 +201,6 @@ async fn time_to_ready(place: &Place) -> f64 {
         rounds.push(begun.elapsed().as_secs_f64() * 1e3);
     }
     median(rounds)
-}
-
-/// The same component under another id of the same length.
-fn renamed(component: &[u8], id: &str) -> Vec<u8> {
-    let (from, mut renamed) = (b"nothing", component.to_vec());
-    assert_eq!(from.len(), id.len());
-    let places: Vec<usize> =
-        component.windows(from.len()).enumerate().filter(|(_, at)| at == from).map(|(at, _)| at).collect();
-    for at in places {
-        renamed[at..at + id.len()].copy_from_slice(id.as_bytes());
-    }
-    renamed
 }
 
 /// A data directory with plugins and an admin's key.

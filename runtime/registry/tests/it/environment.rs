@@ -16,7 +16,7 @@ use innkeeper_sandbox::{EngineOptions, Sandbox, SandboxOptions};
 use innkeeper_store::migrate::{self, Target};
 use innkeeper_store::{LocalFiles, NewRevision, NewUser, Options, Store, connect};
 use innkeeper_testing::databases::{Backend, TestDatabase, database};
-use innkeeper_testing::guests::guest;
+pub(crate) use innkeeper_testing::guests::{changed, with_note};
 use serde_json::Value;
 
 /// A new plugin without grants.
@@ -106,31 +106,6 @@ pub(crate) fn kept_cache() -> PathBuf {
 
 pub(crate) fn id(text: &str) -> PluginId {
     PluginId::parse(text).unwrap()
-}
-
-/// A guest whose texts are changed, each to one of the same length.
-pub(crate) fn changed(name: &str, changes: &[(&str, &str)]) -> Vec<u8> {
-    let mut bytes = guest(name);
-    for (from, to) in changes {
-        assert_eq!(from.len(), to.len());
-        let places: Vec<usize> = bytes
-            .windows(from.len())
-            .enumerate()
-            .filter(|(_, text)| *text == from.as_bytes())
-            .map(|(at, _)| at)
-            .collect();
-        assert!(!places.is_empty(), "`{from}` is not in `{name}`");
-        for at in places {
-            bytes[at..at + to.len()].copy_from_slice(to.as_bytes());
-        }
-    }
-    bytes
-}
-
-/// The same program with other bytes: a custom section more.
-pub(crate) fn with_note(mut component: Vec<u8>, note: u8) -> Vec<u8> {
-    component.extend([0, 6, 4, b'n', b'o', b't', b'e', note]);
-    component
 }
 
 /// The manifest of a tool or a filter without anything.

@@ -20,6 +20,7 @@ use crate::params::InQuery;
 /// Which events.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Filter {
     /// Only those of one chat.
     chat_id: Option<String>,

@@ -14,6 +14,7 @@ use crate::params::{InQuery, List};
 /// Whose keys.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Whose {
     /// Whose; one's own where it is left out. Others' only for admins.
     user: Option<String>,

@@ -15,6 +15,7 @@ use crate::params::{InQuery, List, page_request};
 /// Which people.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Which {
     /// Part of their name.
     name: Option<String>,

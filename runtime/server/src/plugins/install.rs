@@ -19,6 +19,7 @@ use crate::params::InQuery;
 /// How to install.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct How {
     /// Grants what the manifest asks for, but for permissions that act on people.
     #[serde(default)]

@@ -15,6 +15,7 @@ use crate::params::{InPath, InQuery, List, Paging, page_request, plugin_id};
 /// Which receipts.
 #[derive(Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Which {
     /// Of one turn.
     turn: Option<String>,

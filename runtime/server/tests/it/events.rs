@@ -113,6 +113,19 @@ async fn a_subscription_ends_when_its_key_is_revoked() {
 }
 
 #[tokio::test]
+async fn one_subscription_too_many_is_told_to_come_back() {
+    let world = world().await;
+    let listening = world.listen().await;
+    let mut open = Vec::new();
+    for _ in 0..32 {
+        open.push(subscribe(&listening, &world.user, "").await);
+    }
+    let refused = world.get("/api/events", &world.user).await.expect(429);
+    assert_eq!(refused.code(), "too-many-subscriptions");
+    subscribe(&listening, &world.admin, "").await;
+}
+
+#[tokio::test]
 async fn a_subscription_to_one_chat_has_only_its_events() {
     let world = world().await;
     world.install("ask-user", &[]).await;

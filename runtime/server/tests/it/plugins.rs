@@ -3,7 +3,7 @@
 use axum::body::Body;
 use axum::http::Method;
 use innkeeper_server::ServerOptions;
-use innkeeper_testing::guests::guest;
+use innkeeper_testing::guests::{guest, with_note};
 use serde_json::{Value, json};
 
 use crate::world::{Answer, World, hide, request, world, world_with};
@@ -137,8 +137,7 @@ async fn an_id_that_is_taken_is_a_conflict_unless_the_plugin_is_to_be_replaced()
         let request = request(Method::POST, &format!("/api/plugins{query}"), &world.admin.key);
         world.send(request.header("content-type", "application/wasm").body(Body::from(bytes)).unwrap()).await
     };
-    let mut next = guest("rate-limit");
-    next.extend([0, 6, 4, b'n', b'o', b't', b'e', 1]);
+    let next = with_note(guest("rate-limit"), 1);
     install("?grant_requested=true", guest("rate-limit")).await.expect(201);
     let refused = install("?grant_requested=true", next.clone()).await.expect(409);
     assert_eq!(refused.code(), "duplicate-plugin");

@@ -1,8 +1,15 @@
 //! `/api/receipts`.
 
+use std::time::Duration;
+
+use innkeeper_server::ServerOptions;
 use serde_json::json;
 
-use crate::world::{hide, world};
+use crate::world::{Answer, hide, until, world, world_with};
+
+fn count(answer: Answer) -> usize {
+    answer.expect(200).json()["data"].as_array().unwrap().len()
+}
 
 #[tokio::test]
 async fn people_see_their_own_receipts_and_admins_all() {
@@ -18,7 +25,6 @@ async fn people_see_their_own_receipts_and_admins_all() {
     };
     let (own, turn) = call(&world.user).await;
     let (others, _) = call(&world.admin).await;
-    let count = |answer: crate::world::Answer| answer.expect(200).json()["data"].as_array().unwrap().len();
 
     assert_eq!(count(world.get("/api/receipts", &world.user).await), 1);
     assert_eq!(count(world.get("/api/receipts", &world.admin).await), 2);
@@ -66,4 +72,35 @@ async fn receipts_come_in_pages_newest_first() {
     assert_eq!(second["next"], json!(null));
     world.get("/api/receipts?cursor=forged", &world.user).await.expect(400);
     world.get("/api/receipts?limit=many", &world.user).await.expect(400);
+}
+
+#[tokio::test]
+async fn a_misspelt_name_in_a_query_is_refused() {
+    let world = world().await;
+    for path in [
+        "/api/receipts?usr=x",
+        "/api/keys?usr=x",
+        "/api/users?limt=1",
+        "/api/chats?limt=1",
+        "/api/actions?modl=x",
+    ] {
+        let refused = world.get(path, &world.admin).await.expect(400);
+        assert_eq!(refused.code(), "invalid-query", "{path}");
+        assert!(refused.message().contains("unknown field"), "{}", refused.message());
+    }
+}
+
+#[tokio::test]
+async fn older_receipts_go_while_the_server_runs() {
+    let options =
+        ServerOptions { receipts_rows: 1, upkeep: Duration::from_millis(50), ..ServerOptions::default() };
+    let world = world_with(options).await;
+    world.install("calculator", &[]).await;
+    let listening = world.listen().await;
+    for _ in 0..3 {
+        let call =
+            listening.post("/api/tools/calculator/calculate", &world.user, &json!({"expression": "1"}));
+        assert_eq!(call.send().await.unwrap().status().as_u16(), 200);
+    }
+    until("one receipt is left", async || count(world.get("/api/receipts", &world.admin).await) == 1).await;
 }

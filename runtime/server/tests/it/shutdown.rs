@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, timeout};
 
 use crate::events::subscribe;
-use crate::world::{client, until, world_on, world_with};
+use crate::world::{Listening, World, client, until, world_on, world_with};
 
 #[tokio::test]
 async fn a_running_turn_ends_before_the_server_does() {
@@ -43,7 +43,7 @@ async fn a_running_turn_ends_before_the_server_does() {
     assert!(refused.headers().contains_key("retry-after"));
     assert_eq!(call.await.unwrap(), 200);
     drop(client);
-    timeout(Duration::from_secs(10), listening.task).await.unwrap().unwrap();
+    listening.ended(Duration::from_secs(10)).await;
 }
 
 #[tokio::test]
@@ -64,7 +64,7 @@ async fn at_the_deadline_turns_are_cut_and_questions_are_cancelled() {
     let (status, said) = timeout(Duration::from_secs(10), call).await.unwrap().unwrap();
     assert_eq!((status, &said["error"]["code"]), (503, &json!("cancelled")), "{said}");
     assert_eq!(world.dispatch.hub().open_questions(), 0);
-    timeout(Duration::from_secs(10), listening.task).await.unwrap().unwrap();
+    listening.ended(Duration::from_secs(10)).await;
     assert!(begun.elapsed() < Duration::from_secs(10));
     // The subscription has ended, too.
     while events.recv().await.is_some() {}
@@ -102,7 +102,7 @@ async fn what_a_slow_reader_has_not_read_yet_comes_whole() {
     timeout(Duration::from_secs(10), connection.read_to_string(&mut rest)).await.unwrap().unwrap();
     assert!(rest.contains("data: [DONE]") && !rest.contains("\"error\""), "{}", &rest[rest.len() - 600..]);
     assert!(rest.matches('x').count() >= 7 * (900 << 10));
-    timeout(Duration::from_secs(10), listening.task).await.unwrap().unwrap();
+    listening.ended(Duration::from_secs(10)).await;
 }
 
 #[tokio::test]
@@ -111,8 +111,9 @@ async fn a_connection_that_does_not_close_is_cut_and_the_rest_ends_in_order() {
     let listening = world.listen().await;
     let connection = listening.begin_body("/api/chats", &world.user.key, "application/json", 9).await;
     listening.stop.drain.cancel();
-    timeout(Duration::from_secs(15), listening.task).await.unwrap().unwrap();
-    assert!(!listening.stop.now.is_cancelled(), "nobody said so");
+    let stop = listening.stop.clone();
+    listening.ended(Duration::from_secs(15)).await;
+    assert!(!stop.now.is_cancelled(), "nobody said so");
     drop(connection);
 }
 
@@ -134,7 +135,7 @@ async fn a_second_signal_stops_at_once() {
     tokio::time::sleep(Duration::from_millis(100)).await;
     let begun = Instant::now();
     listening.stop.now.cancel();
-    timeout(Duration::from_secs(5), listening.task).await.unwrap().unwrap();
+    listening.ended(Duration::from_secs(5)).await;
     assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
     timeout(Duration::from_secs(5), call).await.unwrap().unwrap();
 }
@@ -149,35 +150,38 @@ async fn a_second_signal_still_keeps_the_receipts() {
     until("the call runs", async || world.dispatch.running() == 1).await;
     listening.stop.drain.cancel();
     listening.stop.now.cancel();
-    timeout(Duration::from_secs(5), listening.task).await.unwrap().unwrap();
+    listening.ended(Duration::from_secs(5)).await;
     let receipts = world.get("/api/receipts", &world.user).await.expect(200).json();
     assert_eq!(receipts["data"][0]["outcome"], json!("cancelled"), "{receipts}");
     let _ = call.await;
 }
 
-#[tokio::test]
-async fn a_database_that_does_not_answer_does_not_keep_the_server_from_stopping() {
+/// A server that waits long for the database, with a calculator.
+async fn patient() -> (World, Listening) {
     let world =
         world_on(ServerOptions::default(), |options| options.lock_timeout = Duration::from_secs(30)).await;
     world.install("calculator", &[]).await;
     let listening = world.listen().await;
+    (world, listening)
+}
+
+#[tokio::test]
+async fn a_database_that_does_not_answer_does_not_keep_the_server_from_stopping() {
+    let (world, listening) = patient().await;
     // A receipt takes numbers, and what is left of them is given back at the end.
     world.post("/api/tools/calculator/calculate", &world.user, &json!({"expression": "1"})).await.expect(200);
     world.dispatch.receipts().flush().await;
     let lock = world.lock().await;
     let begun = Instant::now();
     listening.stop.drain.cancel();
-    timeout(Duration::from_secs(6), listening.task).await.unwrap().unwrap();
+    listening.ended(Duration::from_secs(6)).await;
     assert!(begun.elapsed() > Duration::from_secs(1), "it tries");
     drop(lock);
 }
 
 #[tokio::test]
 async fn a_second_signal_does_not_wait_for_the_database() {
-    let world =
-        world_on(ServerOptions::default(), |options| options.lock_timeout = Duration::from_secs(30)).await;
-    world.install("calculator", &[]).await;
-    let listening = world.listen().await;
+    let (world, listening) = patient().await;
     world.post("/api/tools/calculator/calculate", &world.user, &json!({"expression": "1"})).await.expect(200);
     let lock = world.lock().await;
     world.post("/api/tools/calculator/calculate", &world.user, &json!({"expression": "1"})).await.expect(200);
@@ -185,7 +189,7 @@ async fn a_second_signal_does_not_wait_for_the_database() {
     tokio::time::sleep(Duration::from_millis(100)).await;
     let begun = Instant::now();
     listening.stop.now.cancel();
-    timeout(Duration::from_secs(6), listening.task).await.unwrap().unwrap();
+    listening.ended(Duration::from_secs(6)).await;
     assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
     drop(lock);
 }

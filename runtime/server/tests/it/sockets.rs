@@ -110,6 +110,20 @@ async fn say(socket: &mut Socket, text: &str) -> Value {
 }
 
 #[tokio::test]
+async fn a_message_that_is_too_long_ends_the_socket() {
+    let world = world_with(ServerOptions::default()).await;
+    let listening = world.listen().await;
+    let mut socket = open(&listening, &world.user, None).await.unwrap();
+    assert_eq!(next(&mut socket).await, json!({"type": "ready"}));
+    let answer =
+        |bytes: usize| json!({"type": "answer", "ask": "x", "answer": "y".repeat(bytes)}).to_string();
+    assert_eq!(say(&mut socket, &answer(1_000_000)).await["error"]["code"], json!("unknown-ask"));
+    let _ = socket.send(Message::text(answer(1 << 20))).await;
+    let end = tokio::time::timeout(Duration::from_secs(10), socket.next()).await.unwrap();
+    assert!(!matches!(end, Some(Ok(Message::Text(_)))), "{end:?}");
+}
+
+#[tokio::test]
 async fn a_socket_takes_one_of_the_connections_for_as_long_as_it_is_open() {
     let world = world_with(ServerOptions { connections: 1, ..ServerOptions::default() }).await;
     let listening = world.listen().await;

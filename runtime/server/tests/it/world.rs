@@ -266,6 +266,11 @@ impl Listening {
         connection
     }
 
+    /// Waits until the server has ended.
+    pub(crate) async fn ended(self, within: Duration) {
+        tokio::time::timeout(within, self.task).await.unwrap().unwrap();
+    }
+
     /// A request to send.
     pub(crate) fn post(&self, path: &str, who: &Person, body: &Value) -> reqwest::RequestBuilder {
         client().post(self.url(path)).bearer_auth(&who.key).json(body)
