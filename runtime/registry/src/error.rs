@@ -27,7 +27,8 @@ pub enum RegistryError {
     /// A plugin has the id already.
     #[error(
         "plugin `{plugin}` is installed already, as revision {revision}; to make this component its next revision, install it with \
-         `--replace` (`?replace=true` over HTTP): settings, values and the grants that it still asks for are kept"
+         `--replace` (`?replace=true` over HTTP): settings, values and the grants that it still asks for are kept where this program \
+         can read them"
     )]
     Duplicate {
         /// Which plugin.

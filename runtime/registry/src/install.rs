@@ -5,7 +5,7 @@ use std::sync::Arc;
 use innkeeper_model::manifest::Manifest;
 use innkeeper_model::permission::{Grants, Risk};
 use innkeeper_model::plugin::{InstalledPlugin, PluginSettings};
-use innkeeper_store::{Decision, NewRevision, StoreError};
+use innkeeper_store::{Before, Decision, NewRevision};
 
 use crate::error::RegistryError;
 use crate::registry::{Fresh, Registry, finished};
@@ -69,12 +69,14 @@ impl Registry {
         let mut book = inner.book.lock().await;
         let manifest = Arc::clone(&fresh.manifest);
         let digest = new.digest.clone();
-        let mut duplicate = None;
-        let decide = |before: Option<&InstalledPlugin>| {
-            if let Some(before) = before.filter(|_| !options.replace) {
-                duplicate =
-                    Some(RegistryError::Duplicate { plugin: before.id.clone(), revision: before.revision });
-                return Err(StoreError::Conflict("the plugin's id".to_owned()));
+        let decide = |before: Before<'_>| {
+            let (before, revision) = match before {
+                Before::Nothing => (None, None),
+                Before::Unreadable { revision } => (None, Some(revision)),
+                Before::Plugin(plugin) => (Some(plugin), Some(plugin.revision)),
+            };
+            if let Some(revision) = revision.filter(|_| !options.replace) {
+                return Err(RegistryError::Duplicate { plugin: manifest.id.clone(), revision });
             }
             let decision = decision(&manifest, before, options.grant_requested);
             let same = |before: &InstalledPlugin| {
@@ -85,11 +87,7 @@ impl Registry {
             // The same bytes again change nothing, and end no call.
             Ok((!before.is_some_and(same)).then_some(decision))
         };
-        let installed = inner.store.plugins().install_with(new, decide).await;
-        let installed = match duplicate {
-            Some(duplicate) => return Err(duplicate),
-            None => installed?,
-        };
+        let installed = inner.store.plugins().install_with(new, decide).await?;
         let loads = inner.refresh(&mut book, Some(fresh)).await?;
         drop(book);
         finished(loads).await;

@@ -46,7 +46,7 @@ pub use files::Files;
 pub use invocations::{Invocations, ReceiptFilter, StoredReceipt};
 pub use kv::Kv;
 pub use memories::{CONTENT_MAX, Memories};
-pub use plugins::{Decision, NewRevision, Plugins};
+pub use plugins::{Before, Decision, NewRevision, Plugins};
 pub use storage::{ByteStream, FileStorage, LocalFiles, StoredBytes};
 pub use store::Store;
 pub use users::{MANY_MAX, NewUser, Users};

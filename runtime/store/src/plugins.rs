@@ -28,6 +28,21 @@ pub struct NewRevision {
     pub component: Vec<u8>,
 }
 
+/// What has the id of a component that is to be installed.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Before<'a> {
+    /// Nothing.
+    Nothing,
+    /// A plugin whose record this program cannot read, such as one of a newer program. If it is replaced, all of it ends:
+    /// nobody can say what its grants and values were meant for.
+    Unreadable {
+        /// Its current revision.
+        revision: i64,
+    },
+    /// A plugin.
+    Plugin(&'a InstalledPlugin),
+}
+
 /// What an operator decides about a plugin while it is installed.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Decision {
@@ -46,24 +61,24 @@ pub struct Plugins {
 impl Plugins {
     /// Installs a component: as a new plugin, disabled and without grants, or as the next revision of one that is there.
     /// A component that this plugin had before becomes current again under its old number.
+    /// One that takes the place of an unreadable plugin is as good as new.
     ///
     /// # Errors
     /// `Invalid` where digest or size are not those of the component.
     pub async fn install(&self, new: NewRevision) -> Result<InstalledPlugin, StoreError> {
-        let as_it_is = |_: Option<&InstalledPlugin>| Ok(None);
-        install::install(&self.store, new, as_it_is).await
+        install::install(&self.store, new, |_| Ok(None)).await
     }
 
     /// Installs as `install` does, with what `decide` says in the same transaction: nobody ever sees the plugin without it.
-    /// `decide` is given the plugin as it was, or none where it is new; with `None` everything stays as it is.
+    /// `decide` is given what had the id before; with `None` everything stays as it is.
     ///
     /// # Errors
     /// As `install`, and what `decide` says; nothing is installed then.
-    pub async fn install_with(
+    pub async fn install_with<E: From<StoreError> + Send>(
         &self,
         new: NewRevision,
-        decide: impl FnOnce(Option<&InstalledPlugin>) -> Result<Option<Decision>, StoreError> + Send,
-    ) -> Result<InstalledPlugin, StoreError> {
+        decide: impl FnOnce(Before<'_>) -> Result<Option<Decision>, E> + Send,
+    ) -> Result<InstalledPlugin, E> {
         install::install(&self.store, new, decide).await
     }
 

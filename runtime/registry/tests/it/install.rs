@@ -6,8 +6,9 @@ use innkeeper_model::Permission;
 use innkeeper_model::permission::Grant;
 use innkeeper_model::plugin::PluginSettings;
 use innkeeper_registry::{ArgumentError, InstallOptions, PluginState, RegistryError};
-use innkeeper_store::StoreError;
+use innkeeper_store::{Db, StoreError};
 use innkeeper_testing::guests::guest;
+use sea_query::Query;
 use serde_json::json;
 
 use crate::environment::{
@@ -101,6 +102,29 @@ async fn an_id_that_is_taken_is_an_error_and_changes_nothing() {
     other.remove(&view.id).await.unwrap();
     other.install(guest("rate-limit"), NEW).await.unwrap();
     assert!(matches!(registry.install(guest("rate-limit"), NEW).await, Err(RegistryError::Duplicate { .. })));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_newer_program_installed_is_not_taken_over_without_being_told() {
+    let world = World::new().await;
+    let registry = world.registry().await;
+    let view = registry.install(guest("probe"), GRANTED).await.unwrap();
+    registry.set_valves(&view.id, json!({"number": 8})).await.unwrap();
+    let update = Query::update()
+        .table("innkeeper_plugin_revision")
+        .value("manifest", r#"{"from":"the future"}"#)
+        .take();
+    Db::new(world.store.pool().clone()).execute(&update).await.unwrap();
+    let stranger = || with_note(guest("probe"), 1);
+    let error = registry.install(stranger(), GRANTED).await.unwrap_err();
+    assert!(
+        matches!(&error, RegistryError::Duplicate { plugin, revision: 1 } if *plugin == view.id),
+        "{error:?}"
+    );
+    assert!(world.store.valves().get(&view.id).await.unwrap().is_some(), "nothing is changed");
+    let taken = registry.install(stranger(), REPLACE).await.unwrap();
+    assert!(taken.grants.0.is_empty() && taken.settings.enabled);
+    assert_eq!(registry.valves(&view.id).unwrap()["number"], 7, "the values were for another program");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

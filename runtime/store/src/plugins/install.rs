@@ -5,7 +5,7 @@ use innkeeper_model::PluginId;
 use innkeeper_model::plugin::{InstalledPlugin, PluginSettings};
 use sea_query::{Expr, ExprTrait, OnConflict, Query};
 
-use super::{Decision, NewRevision, read};
+use super::{Before, Decision, NewRevision, read};
 use crate::error::StoreError;
 use crate::pool::Tx;
 use crate::store::Store;
@@ -14,25 +14,25 @@ use crate::{counter, transaction};
 /// Bytes of a component in one row, below what MySQL takes in one packet by default.
 const PIECE: usize = 1 << 20;
 
-/// Tables whose rows end with a plugin.
+/// Tables whose rows end with a plugin. Scopes before their entries: whoever writes an entry holds its scope's row.
 const OWNED: [&str; 7] = [
     "innkeeper_grant",
     "innkeeper_user_valves",
-    "innkeeper_kv",
     "innkeeper_kv_scope",
+    "innkeeper_kv",
     "innkeeper_plugin_component",
     "innkeeper_plugin_revision",
     "innkeeper_plugin",
 ];
 
-pub(super) async fn install(
+pub(super) async fn install<E: From<StoreError> + Send>(
     store: &Store,
     new: NewRevision,
-    decide: impl FnOnce(Option<&InstalledPlugin>) -> Result<Option<Decision>, StoreError> + Send,
-) -> Result<InstalledPlugin, StoreError> {
+    decide: impl FnOnce(Before<'_>) -> Result<Option<Decision>, E> + Send,
+) -> Result<InstalledPlugin, E> {
     if new.component.len() as u64 != new.size || blake3::hash(&new.component).to_hex().as_str() != new.digest
     {
-        return Err(StoreError::Invalid("digest and size are not those of the component".to_owned()));
+        return Err(StoreError::Invalid("digest and size are not those of the component".to_owned()).into());
     }
     let manifest =
         serde_json::to_string(&new.manifest).map_err(|error| StoreError::Invalid(error.to_string()))?;
@@ -41,21 +41,26 @@ pub(super) async fn install(
     transaction::end(tx, outcome).await
 }
 
-async fn write(
+async fn write<E: From<StoreError>>(
     tx: &mut Tx,
     now: i64,
     new: &NewRevision,
     manifest: String,
-    decide: impl FnOnce(Option<&InstalledPlugin>) -> Result<Option<Decision>, StoreError> + Send,
-) -> Result<InstalledPlugin, StoreError> {
+    decide: impl FnOnce(Before<'_>) -> Result<Option<Decision>, E> + Send,
+) -> Result<InstalledPlugin, E> {
     let id = &new.manifest.id;
     let last = lock(tx, id).await?;
-    let before = read::find_in(tx, id).await?;
-    let current = current(tx, id).await?;
+    let there = current(tx, id).await?;
+    let readable = read::find_in(tx, id).await?;
+    let decision = decide(match (there, &readable) {
+        (None, _) => Before::Nothing,
+        (Some(revision), None) => Before::Unreadable { revision },
+        (Some(_), Some(plugin)) => Before::Plugin(plugin),
+    })?;
+    let current = there.filter(|_| readable.is_some());
     if current.is_none() {
         clear(tx, id).await?;
     }
-    let decision = decide(before.as_ref())?;
     let revision = match known(tx, id, &new.digest).await? {
         Some(revision) => revision,
         None => {
@@ -65,7 +70,9 @@ async fn write(
         }
     };
     match current {
-        Some(current) if current == revision && decision.is_none() => return read::get_in(tx, id).await,
+        Some(current) if current == revision && decision.is_none() => {
+            return Ok(read::get_in(tx, id).await?);
+        }
         Some(_) => {
             let update = Query::update()
                 .table("innkeeper_plugin")
@@ -80,7 +87,7 @@ async fn write(
         keep_decision(tx, id, &decision).await?;
     }
     counter::bump(tx, counter::GENERATION).await?;
-    read::get_in(tx, id).await
+    Ok(read::get_in(tx, id).await?)
 }
 
 async fn keep_decision(tx: &mut Tx, id: &PluginId, decision: &Decision) -> Result<(), StoreError> {

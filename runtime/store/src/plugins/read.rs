@@ -13,10 +13,12 @@ use crate::pool::{Db, Row, Tx};
 
 /// More plugins than anybody installs.
 const PLUGINS_MAX: u64 = 100_000;
+/// All that they can have been granted.
+const GRANTS_MAX: u64 = PLUGINS_MAX * Permission::ALL.len() as u64;
 
 pub(super) async fn list(db: &Db) -> Result<Vec<InstalledPlugin>, StoreError> {
     let plugins = db.fetch_all(&mut plugins(None), PLUGINS_MAX, readable).await?;
-    let grants = db.fetch_all(&mut grants(None), PLUGINS_MAX, grant).await?;
+    let grants = db.fetch_all(&mut grants(None), GRANTS_MAX, grant).await?;
     Ok(together(plugins.into_iter().flatten().collect(), grants))
 }
 
@@ -31,7 +33,7 @@ pub(super) async fn get_in(tx: &mut Tx, id: &PluginId) -> Result<InstalledPlugin
     find_in(tx, id).await?.ok_or(StoreError::NotFound("plugin"))
 }
 
-/// As `get`, in a transaction. A plugin that cannot be read is as good as none, so that it can be replaced.
+/// As `get`, in a transaction; none also for a plugin that cannot be read.
 pub(super) async fn find_in(tx: &mut Tx, id: &PluginId) -> Result<Option<InstalledPlugin>, StoreError> {
     let Some(plugin) = tx.fetch_optional(&mut plugins(Some(id)), readable).await?.flatten() else {
         return Ok(None);

@@ -4,7 +4,7 @@ use innkeeper_model::kv::KvScope;
 use innkeeper_model::manifest::{Kinds, Manifest};
 use innkeeper_model::permission::{Grant, Grants, Permission, Scope};
 use innkeeper_model::plugin::{InstalledPlugin, OnFailure, PluginSettings};
-use innkeeper_store::{Decision, NewRevision};
+use innkeeper_store::{Before, Decision, NewRevision};
 use sea_query::{Expr, ExprTrait, Query};
 use serde_json::json;
 
@@ -19,6 +19,7 @@ claims! {
     concurrent_installs_make_one_plugin,
     a_decision_is_kept_in_the_same_transaction,
     a_plugin_that_cannot_be_read_hides_no_other,
+    what_takes_the_place_of_a_plugin_that_cannot_be_read_starts_from_nothing,
 }
 
 async fn revisions_are_numbered_and_never_twice(world: &World) {
@@ -160,24 +161,24 @@ async fn a_decision_is_kept_in_the_same_transaction(world: &World) {
     };
     let new = plugins
         .install_with(revision("echo", b"one"), |before| {
-            assert_eq!(before, None);
-            Ok(Some(decision(&[Permission::Kv, Permission::ChatsRead])))
+            assert_eq!(before, Before::Nothing);
+            Ok::<_, StoreError>(Some(decision(&[Permission::Kv, Permission::ChatsRead])))
         })
         .await
         .unwrap();
     assert!(new.settings.enabled && new.grants.0.len() == 2);
     let next = plugins
         .install_with(revision("echo", b"two"), |before| {
-            assert_eq!(before, Some(&new));
-            Ok(Some(decision(&[Permission::Kv])))
+            assert_eq!(before, Before::Plugin(&new));
+            Ok::<_, StoreError>(Some(decision(&[Permission::Kv])))
         })
         .await
         .unwrap();
     assert_eq!((next.revision, next.grants.0.len()), (2, 1));
-    let same =
-        plugins.install_with(revision("echo", b"two"), |_| Ok(Some(Decision::default()))).await.unwrap();
+    let same = |_: Before<'_>| Ok::<_, StoreError>(Some(Decision::default()));
+    let same = plugins.install_with(revision("echo", b"two"), same).await.unwrap();
     assert_eq!((same.revision, same.grants.0.len(), same.settings.enabled), (2, 0, false));
-    let refuse = |_: Option<&_>| Err(StoreError::Conflict("the test".to_owned()));
+    let refuse = |_: Before<'_>| Err(StoreError::Conflict("the test".to_owned()));
     assert!(is_conflict(plugins.install_with(revision("echo", b"three"), refuse).await));
     assert!(plugins.component(&same.id, 3).await.unwrap().is_none(), "nothing is installed");
     assert_eq!(plugins.get(&same.id).await.unwrap(), Some(same));
@@ -187,17 +188,45 @@ async fn a_plugin_that_cannot_be_read_hides_no_other(world: &World) {
     let plugins = world.store.plugins();
     let newer = install(world, "newer", b"x").await.id;
     install(world, "echo", b"x").await;
-    let update = Query::update()
-        .table("innkeeper_plugin_revision")
-        .value("manifest", r#"{"id":"newer","from":"the future"}"#)
-        .and_where(Expr::col("plugin_id").eq("newer"))
-        .take();
-    world.run(&update).await;
+    make_unreadable(world, &newer).await;
     let ids: Vec<_> = plugins.list().await.unwrap().into_iter().map(|plugin| plugin.id).collect();
     assert_eq!(ids, [plugin("echo")]);
     assert!(matches!(plugins.get(&newer).await, Err(StoreError::Corrupt { .. })));
     assert_eq!(install(world, "newer", b"y").await.revision, 2, "it can be replaced");
     assert_eq!(plugins.list().await.unwrap().len(), 2);
+}
+
+async fn what_takes_the_place_of_a_plugin_that_cannot_be_read_starts_from_nothing(world: &World) {
+    let (plugins, store) = (world.store.plugins(), &world.store);
+    let id = install(world, "newer", b"x").await.id;
+    plugins.set_grant(&id, Permission::Kv, &Grant::default()).await.unwrap();
+    store.valves().set(&id, &json!({"secret": 1})).await.unwrap();
+    store.valves().set_user(&id, &world.alice, &json!({"secret": 1})).await.unwrap();
+    let shared = KvScope::Shared(id.clone());
+    store.kv().set(&shared, "k", b"v", None, &QUOTA).await.unwrap();
+    make_unreadable(world, &id).await;
+    let refuse = |before: Before<'_>| {
+        assert_eq!(before, Before::Unreadable { revision: 1 });
+        Err(StoreError::Conflict("the test".to_owned()))
+    };
+    assert!(is_conflict(plugins.install_with(revision("newer", b"y"), refuse).await));
+    assert!(store.valves().get(&id).await.unwrap().is_some(), "nothing is changed");
+    // The same bytes are no way back to what was granted and set, either.
+    let new = install(world, "newer", b"x").await;
+    assert!(new.revision == 2 && new.grants.0.is_empty() && !new.settings.enabled, "{new:?}");
+    assert_eq!(store.valves().get(&id).await.unwrap(), None);
+    assert_eq!(store.valves().get_user(&id, &world.alice).await.unwrap(), None);
+    assert!(store.kv().get(&shared, "k").await.unwrap().is_none());
+}
+
+/// As a newer program might have installed it.
+async fn make_unreadable(world: &World, id: &PluginId) {
+    let update = Query::update()
+        .table("innkeeper_plugin_revision")
+        .value("manifest", r#"{"from":"the future"}"#)
+        .and_where(Expr::col("plugin_id").eq(id.as_str()))
+        .take();
+    world.run(&update).await;
 }
 
 pub(super) async fn install(world: &World, id: &str, component: &[u8]) -> InstalledPlugin {

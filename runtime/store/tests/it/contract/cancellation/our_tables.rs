@@ -2,8 +2,8 @@
 
 use innkeeper_model::kv::KvScope;
 use innkeeper_model::permission::{Grant, Grants, Permission};
-use innkeeper_model::plugin::{InstalledPlugin, PluginSettings};
-use innkeeper_store::Decision;
+use innkeeper_model::plugin::PluginSettings;
+use innkeeper_store::{Before, Decision};
 use sea_query::Query;
 use serde_json::json;
 
@@ -59,11 +59,11 @@ async fn dropped_writes_of_plugins_are_whole(world: &World) {
     let id = install(world, "decided", b"zero").await.id;
     let bytes = |n: usize| format!("component {n}").into_bytes();
     let undecided = async |_| {
-        let back = |_: Option<&InstalledPlugin>| Ok(Some(Decision::default()));
+        let back = |_: Before<'_>| Ok::<_, StoreError>(Some(Decision::default()));
         plugins.install_with(revision("decided", b"zero"), back).await.unwrap();
     };
-    let replace =
-        async |n: usize| plugins.install_with(revision("decided", &bytes(n)), |_| Ok(Some(decided()))).await;
+    let decide = |_: Before<'_>| Ok::<_, StoreError>(Some(decided()));
+    let replace = async |n: usize| plugins.install_with(revision("decided", &bytes(n)), decide).await;
     let replaced = async |n: usize| {
         let now = plugins.get(&id).await.unwrap().unwrap();
         let digest = blake3::hash(&bytes(n)).to_hex();
