@@ -3,11 +3,14 @@
 use sea_query::{Expr, ExprTrait, Query};
 
 use super::scope::Place;
-use super::write::{clean, forget, lock};
+use super::write::{clean, forget, lock_existing, purge};
 use crate::error::StoreError;
 use crate::pool::Tx;
 use crate::store::Store;
 use crate::transaction;
+
+/// Kinds of scopes, as rows name them.
+const SCOPES: [&str; 3] = ["user", "turn", "shared"];
 
 /// Scopes that are looked up at once.
 const BATCH: u64 = 100;
@@ -38,20 +41,23 @@ async fn expired(store: &Store, table: &'static str, now: i64) -> Result<Vec<Pla
         .columns(["plugin_id", "scope", "subject"])
         .from(table)
         .and_where(Expr::col("expires_at").lte(now))
+        // Those that a newer program made are for that to sweep.
+        .and_where(Expr::col("scope").is_in(SCOPES))
         .take();
     let places = store.db().fetch_all(&mut select, BATCH, |row| {
-        let scope = match row.text("scope")?.as_str() {
-            "user" => "user",
-            "turn" => "turn",
-            _ => "shared",
-        };
+        let scope = row.text("scope")?;
+        let scope = SCOPES.into_iter().find(|known| *known == scope);
+        let scope = scope.ok_or_else(|| StoreError::corrupt("scope", "it is none of ours"))?;
         Ok(Place { plugin: row.text("plugin_id")?, scope, subject: row.text("subject")? })
     });
     places.await
 }
 
 async fn sweep_one(tx: &mut Tx, place: &Place, now: i64) -> Result<u64, StoreError> {
-    lock(tx, place).await?;
+    if !lock_existing(tx, place).await? {
+        // Another server swept it, or its person or plugin is gone; nobody sees entries without their scope.
+        return purge(tx, place, "", now).await;
+    }
     let gone = Query::delete()
         .from_table("innkeeper_kv_scope")
         .and_where(place.rows("innkeeper_kv_scope"))

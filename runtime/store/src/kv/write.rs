@@ -84,15 +84,15 @@ pub(super) async fn write<T: Send>(
 }
 
 pub(super) async fn delete(tx: &mut Tx, place: &Place, key: &str, now: i64) -> Result<bool, StoreError> {
-    let lock = Query::update()
-        .table("innkeeper_kv_scope")
-        .value("sequence", Expr::col("sequence"))
-        .and_where(place.rows("innkeeper_kv_scope"))
-        .take();
-    if tx.execute(&lock).await? == 0 {
+    if !lock_existing(tx, place).await? {
         return Ok(false);
     }
     let Some(found) = find(tx, place, key, now).await? else { return Ok(false) };
+    if found.scope_expired {
+        // What follows would begin its life anew, and that of all entries in it.
+        forget(tx, place).await?;
+        return Ok(false);
+    }
     let Some(counted) = found.counted else { return Ok(false) };
     let delete = Query::delete()
         .from_table("innkeeper_kv")
@@ -101,11 +101,21 @@ pub(super) async fn delete(tx: &mut Tx, place: &Place, key: &str, now: i64) -> R
         .take();
     tx.execute(&delete).await?;
     store_usage(tx, place, found.usage.without(counted), place.expires_at(now)).await?;
-    Ok(found.current.is_some() && !found.scope_expired)
+    Ok(found.current.is_some())
+}
+
+/// Locks a scope's row; whether there is one.
+pub(super) async fn lock_existing(tx: &mut Tx, place: &Place) -> Result<bool, StoreError> {
+    let lock = Query::update()
+        .table("innkeeper_kv_scope")
+        .value("sequence", Expr::col("sequence"))
+        .and_where(place.rows("innkeeper_kv_scope"))
+        .take();
+    Ok(tx.execute(&lock).await? > 0)
 }
 
 /// Locks a scope's row, made where it is missing.
-pub(super) async fn lock(tx: &mut Tx, place: &Place) -> Result<(), StoreError> {
+async fn lock(tx: &mut Tx, place: &Place) -> Result<(), StoreError> {
     let table = "innkeeper_kv_scope";
     let insert = Query::insert()
         .into_table(table)
@@ -232,7 +242,7 @@ async fn store_usage(
 }
 
 /// Removes expired entries except the one of `key`, which is about to be written.
-async fn purge(tx: &mut Tx, place: &Place, key: &str, now: i64) -> Result<u64, StoreError> {
+pub(super) async fn purge(tx: &mut Tx, place: &Place, key: &str, now: i64) -> Result<u64, StoreError> {
     let delete = Query::delete()
         .from_table("innkeeper_kv")
         .and_where(place.rows("innkeeper_kv"))

@@ -67,7 +67,8 @@ async fn delete_rows(tx: &mut Tx, id: &UserId) -> Result<Option<Vec<String>>, St
     tx.execute(&of("file", "user_id", id)).await?;
     let mut grants = of("access_grant", "principal_id", id);
     tx.execute(grants.and_where(Expr::col("principal_type").eq("user"))).await?;
-    for table in ["innkeeper_kv", "innkeeper_kv_scope"] {
+    // The scope first: whoever writes an entry of it holds its row.
+    for table in ["innkeeper_kv_scope", "innkeeper_kv"] {
         tx.execute(of(table, "subject", id).and_where(Expr::col("scope").eq("user"))).await?;
     }
     for (table, column) in OWNED {

@@ -17,6 +17,8 @@ claims! {
     keys_come_in_byte_order,
     malformed_arguments_are_refused,
     sweeping_removes_what_expired_and_counts_again,
+    deleting_does_not_bring_an_expired_turn_back,
+    sweeping_makes_no_rows_and_comes_to_an_end,
 }
 
 fn user(world: &World) -> KvScope {
@@ -260,4 +262,50 @@ async fn sweeping_removes_what_expired_and_counts_again(world: &World) {
     let mut rows = sea_query::Query::select().column("scope").from("innkeeper_kv_scope").take();
     assert_eq!(tx.fetch_all(&mut rows, 10, |row| row.text("scope")).await.unwrap(), ["user"]);
     tx.rollback().await.unwrap();
+}
+
+async fn deleting_does_not_bring_an_expired_turn_back(world: &World) {
+    let (kv, scope) = (world.store.kv(), KvScope::Turn(plugin("p"), "t".to_owned()));
+    for key in ["a", "b"] {
+        kv.set(&scope, key, b"1", None, &QUOTA).await.unwrap();
+    }
+    world.clock.advance(3600);
+    assert!(!kv.delete(&scope, "a").await.unwrap());
+    assert_eq!(kv.get(&scope, "b").await.unwrap(), None);
+    assert!(kv.keys(&scope, "", &first(0)).await.unwrap().items.is_empty());
+    let one = KvQuota { entries: 1, bytes: 2 };
+    kv.set(&scope, "c", b"1", None, &one).await.expect("nothing of the old turn is counted");
+}
+
+async fn sweeping_makes_no_rows_and_comes_to_an_end(world: &World) {
+    let insert = |table: &'static str, scope: &str, more: [(&'static str, sea_query::Expr); 3]| {
+        let mut insert = sea_query::Query::insert().into_table(table).take();
+        let fixed: [(&'static str, sea_query::Expr); 4] = [
+            ("plugin_id", "p".into()),
+            ("scope", scope.into()),
+            ("subject", "s".into()),
+            ("expires_at", START.into()),
+        ];
+        let (columns, values): (Vec<_>, Vec<_>) = fixed.into_iter().chain(more).unzip();
+        insert.columns(columns).values_panic(values).take()
+    };
+    let entry = |scope| {
+        let more =
+            [("key", b"k".to_vec().into()), ("value", b"v".to_vec().into()), ("version", 1_i64.into())];
+        insert("innkeeper_kv", scope, more)
+    };
+    // Entries whose scope another server swept a moment ago, and what a newer program keeps.
+    world.run(&entry("turn")).await;
+    world.run(&entry("x")).await;
+    let more = [("entries", 1_i64.into()), ("bytes", 2_i64.into()), ("sequence", 1_i64.into())];
+    world.run(&insert("innkeeper_kv_scope", "x", more)).await;
+    let kv = world.store.kv();
+    let swept = tokio::time::timeout(std::time::Duration::from_secs(20), kv.sweep());
+    assert_eq!(swept.await.expect("it comes to an end").unwrap(), 1);
+    for table in ["innkeeper_kv_scope", "innkeeper_kv"] {
+        let mut tx = world.begin().await;
+        let mut rows = sea_query::Query::select().column("scope").from(table).take();
+        assert_eq!(tx.fetch_all(&mut rows, 10, |row| row.text("scope")).await.unwrap(), ["x"], "{table}");
+        tx.rollback().await.unwrap();
+    }
 }
