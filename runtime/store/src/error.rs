@@ -36,7 +36,7 @@ pub enum StoreError {
     /// A newer program has changed the database.
     #[error(
         "database was changed by migration `{migration}`, which needs innkeeper {needed} or later; this is {program}; \
-         run the newer program, or undo the migration with it"
+         run the newer program, or restore a backup from before"
     )]
     TooNew {
         /// The migration that this program cannot live with.

@@ -18,7 +18,9 @@ pub enum MigrateError {
     #[error("migration `{0}` cannot be undone; restore a backup instead")]
     NoWayBack(String),
     /// It was run by a program that knows more.
-    #[error("migration `{0}` is not known to this program; undo it with the program that ran it")]
+    #[error(
+        "migration `{0}` is not known to this program; run the program that ran it, or restore a backup from before"
+    )]
     Unknown(String),
     /// The script is not the one that was run.
     #[error(

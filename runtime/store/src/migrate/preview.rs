@@ -23,12 +23,23 @@ pub fn preview_sql(set: &MigrationSet, backend: Backend, plan: &Plan) -> String 
         };
         // Writing to a String cannot fail.
         let _ = writeln!(text, "\n-- {word} {}", migration.label());
+        if let Some(cut) = step.resume {
+            let _ = writeln!(text, "-- It was cut off after {} statements.", cut.done);
+            if cut.in_doubt {
+                text.push_str(
+                    "-- The next one may have been run as well; leave it out if it fails for that.\n",
+                );
+            }
+        }
         for statement in script::statements(sql).iter().skip(step.resume.map_or(0, |progress| progress.done))
         {
             push(&mut text, statement);
         }
         let (table, stream, version) = (bookkeeping::TABLE, migration.stream, migration.version);
         let note = match step.direction {
+            Direction::Up if step.resume.is_some() => format!(
+                "UPDATE {table} SET progress = NULL WHERE stream = '{stream}' AND version = {version}"
+            ),
             Direction::Up => format!(
                 "INSERT INTO {table} (stream, version, name, checksum, oldest_program, program, applied_at) \
                  VALUES ('{stream}', {version}, '{}', '{}', '{}', '{}', 0)",

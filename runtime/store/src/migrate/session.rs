@@ -39,7 +39,12 @@ impl Session {
         match self.backend() {
             Backend::Sqlite => self.command("PRAGMA foreign_keys = OFF").await?,
             Backend::Postgres => self.command("SET statement_timeout = 0").await?,
-            Backend::MySql => {}
+            Backend::MySql => {
+                // MySQL's own limit is on reads alone; MariaDB's ends a change of a table too.
+                if self.text("version()").await?.to_ascii_lowercase().contains("mariadb") {
+                    self.command("SET SESSION max_statement_time = 0").await?;
+                }
+            }
         }
         let deadline = Instant::now() + lock::PATIENCE;
         self.held = match pool {

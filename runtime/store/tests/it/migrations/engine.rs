@@ -1,9 +1,12 @@
 //! What the engine promises for any migrations.
 
-use innkeeper_store::StoreError;
-use innkeeper_store::migrate::{MigrateError, MigrationSet, Stream, Target};
+use std::time::Duration;
+
+use innkeeper_store::migrate::{Direction, MigrateError, MigrationSet, Scripts, Stream, Target, preview_sql};
+use innkeeper_store::{Db, Options, StoreError};
 use innkeeper_testing::databases::Backend;
 use innkeeper_testing::on_each_backend;
+use sea_query::{Alias, Expr, Query};
 
 use super::{clock, column, migrate_error, migration, set, tables};
 use crate::{empty, run};
@@ -16,6 +19,7 @@ on_each_backend!(
     a_database_that_is_too_new_is_refused_with_both_versions,
     a_newer_database_that_allows_this_program_is_used,
     a_failed_migration_frees_the_lock_and_can_be_mended,
+    a_migration_takes_as_long_as_it_takes,
 );
 
 const ONE: &str = "CREATE TABLE innkeeper_one (id BIGINT);";
@@ -184,6 +188,55 @@ async fn a_statement_in_doubt_may_have_been_done_already() {
     assert_eq!(report.done.len(), 2, "it is taken back to the end, then made again");
     set.ensure_supported(&pool).await.unwrap();
     assert_eq!(tables(&pool).await, ["innkeeper_migration", "innkeeper_one"]);
+}
+
+/// What an operator runs by hand instead of the run that was cut off.
+#[tokio::test]
+async fn a_preview_of_what_was_cut_off_is_what_is_left_of_it() {
+    let Some((_database, pool)) = empty(Backend::MySql).await else { return };
+    let set = steps();
+    set.upgrade(&pool, &clock(), Target::Latest).await.unwrap();
+    let cut = async |done: &str| {
+        run(&pool, done).await;
+        let plan = set.plan(&pool, Direction::Up, Target::Latest).await.unwrap();
+        let sql = preview_sql(&set, pool.backend(), &plan);
+        run(&pool, &sql).await;
+        set.ensure_supported(&pool).await.unwrap();
+        assert_eq!(column(&pool, "SELECT CAST(id AS CHAR) FROM innkeeper_two").await, ["2"], "{sql}");
+        assert!(set.plan(&pool, Direction::Up, Target::Latest).await.unwrap().steps.is_empty());
+        sql
+    };
+    let sql =
+        cut("DELETE FROM innkeeper_two; UPDATE innkeeper_migration SET progress = 2 WHERE version = 2").await;
+    assert!(
+        sql.contains("-- It was cut off after 1 statements.") && !sql.contains("CREATE TABLE innkeeper_two"),
+        "{sql}"
+    );
+    let sql =
+        cut("DELETE FROM innkeeper_two; UPDATE innkeeper_migration SET progress = 3 WHERE version = 2").await;
+    assert!(sql.contains("-- The next one may have been run as well"), "{sql}");
+    cut("UPDATE innkeeper_migration SET progress = -1 WHERE version = 2").await;
+}
+
+/// However short the limit is that all other statements have.
+async fn a_migration_takes_as_long_as_it_takes(backend: Backend) {
+    let Some((database, _pool)) = empty(backend).await else { return };
+    let limit = Some(Duration::from_millis(100));
+    let options = Options { statement_timeout: limit, ..Options::new(&database.url) };
+    let pool = innkeeper_store::connect(&options).await.unwrap();
+    let mut slow = migration(1, "0.1.0", ONE, None);
+    let with = |sleep: &str| Scripts { up: format!("{sleep};\n{ONE}").into(), down: None };
+    (slow.postgres, slow.mysql) = (with("SELECT pg_sleep(1)"), with("DO SLEEP(1)"));
+    set(vec![slow]).upgrade(&pool, &clock(), Target::Latest).await.unwrap();
+    assert_eq!(tables(&pool).await, ["innkeeper_migration", "innkeeper_one"]);
+    let sleep = match backend {
+        Backend::Sqlite => return,
+        Backend::Postgres => "(SELECT 1 FROM pg_sleep(1))",
+        Backend::MySql => "SLEEP(1)",
+    };
+    let mut sleep = Query::select().expr_as(Expr::cust(sleep), Alias::new("n")).take();
+    let cut = Db::new(pool).fetch_optional(&mut sleep, |row| row.int("n")).await;
+    assert!(matches!(cut, Err(StoreError::Timeout)), "the limit is only lifted for migrations: {cut:?}");
 }
 
 #[tokio::test]
