@@ -3,6 +3,7 @@
 use innkeeper_model::chat::{Chat, ChatFilter, ChatUpdate, NewChat};
 use innkeeper_model::page::{Page, PageRequest};
 use innkeeper_model::{ChatId, Error, Permission};
+use innkeeper_store::TITLE_MAX;
 use wasmtime::component::Accessor;
 
 use crate::bindings::innkeeper::plugin::chats::{self as wit, HostWithStore};
@@ -16,8 +17,6 @@ use crate::weigh::Weigh;
 const READ: Permission = Permission::ChatsRead;
 const WRITE: Permission = Permission::ChatsWrite;
 
-/// Longest title, in bytes.
-const TITLE_MAX: usize = 1024;
 /// Most tags of a chat, and longest tag in bytes.
 const TAGS_MAX: (usize, usize) = (64, 128);
 

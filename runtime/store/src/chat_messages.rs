@@ -20,6 +20,7 @@ mod append;
 mod branch;
 mod change;
 mod events;
+mod list;
 mod row;
 
 use change::Change;

@@ -24,6 +24,9 @@ mod removal;
 
 pub(crate) use removal::delete_chats;
 
+/// Longest title, in bytes.
+pub const TITLE_MAX: usize = 1024;
+
 /// Chats without their messages.
 #[derive(Clone, Debug)]
 pub struct Chats {
@@ -82,7 +85,8 @@ impl Chats {
     /// Makes an empty chat for `owner`.
     ///
     /// # Errors
-    /// `NotFound` where the authority does not reach the owner, `Invalid` for a folder that is not the owner's.
+    /// `NotFound` where the authority does not reach the owner, `Invalid` for a folder that is not the owner's and for a
+    /// title of more than `TITLE_MAX` bytes.
     pub async fn create(
         &self,
         owner: &UserId,
@@ -93,9 +97,9 @@ impl Chats {
             .filter(|_| can_name(owner.as_str()))
             .ok_or(StoreError::NotFound("person"))?;
         let (now, backend) = (self.store.now(), self.store.backend());
-        let title = match clean(&new.title).as_ref() {
-            "" => "New Chat".to_owned(),
-            title => title.to_owned(),
+        let title = match checked_title(&new.title)? {
+            title if title.is_empty() => "New Chat".to_owned(),
+            title => title,
         };
         let id = ChatId::new(Uuid::new_v4().to_string());
         let document = json!({
@@ -168,7 +172,7 @@ impl Chats {
     /// Changes a chat that still has `version`.
     ///
     /// # Errors
-    /// `NotFound`, `Conflict`, `Invalid` for tags.
+    /// `NotFound`, `Conflict`, `Invalid` for tags and a title of more than `TITLE_MAX` bytes.
     pub async fn update(
         &self,
         authority: &Authority,
@@ -252,6 +256,17 @@ fn folder_of(folder: &str, owner: &UserId) -> SelectStatement {
         .expr(Expr::cust("1"))
         .from("folder")
         .and_where(Expr::col(("folder", "id")).eq(folder))
+fn checked_title(title: &str) -> Result<String, StoreError> {
+    let title = clean(title);
+    if title.len() > TITLE_MAX {
+        return Err(StoreError::Invalid(format!(
+            "the title has {} bytes; at most {TITLE_MAX} are allowed",
+            title.len()
+        )));
+    }
+    Ok(title.into_owned())
+}
+
         .and_where(Expr::col(("folder", "user_id")).eq(owner.as_str()))
         .take()
 }

@@ -9,16 +9,18 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::value::{RawValue, to_raw_value};
-use serde_json::{Map, Value};
 
+use crate::chats::TITLE_MAX;
 use crate::error::StoreError;
 
 /// The limit of a chat's size, as errors name it.
 pub const CHAT_BYTES: &str = "chat-bytes";
 /// Bytes that a chat may have with all its messages, just below what MariaDB takes in one packet by default.
 pub const CHAT_BYTES_MAX: usize = 15 << 20;
+/// What a title takes in a document at most, each of its bytes escaped.
+const TITLE_ROOM: usize = 6 * TITLE_MAX;
 
-/// A JSON object whose members are text until they are looked at.
+/// A JSON object whose members are text until they are looked at. Where a name comes twice, the last one counts, as everywhere.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct RawObject(Vec<(String, Box<RawValue>)>);
 
@@ -32,7 +34,12 @@ impl RawObject {
     }
 
     pub(crate) fn get(&self, key: &str) -> Option<&RawValue> {
-        self.0.iter().find(|(name, _)| name == key).map(|(_, value)| &**value)
+        self.0.iter().rev().find(|(name, _)| name == key).map(|(_, value)| &**value)
+    }
+
+    /// A member as a value; none where it is absent or cannot be taken apart.
+    pub(crate) fn read<'a, T: Deserialize<'a>>(&'a self, key: &str) -> Option<T> {
+        serde_json::from_str(self.get(key)?.get()).ok()
     }
 
     pub(crate) fn contains(&self, key: &str) -> bool {
@@ -40,9 +47,9 @@ impl RawObject {
     }
 
     /// Puts a member in the place of the one of that name, or at the end.
-    pub(crate) fn set(&mut self, key: &str, value: &impl Serialize) -> Result<(), StoreError> {
+    pub(crate) fn set(&mut self, key: &str, value: &(impl Serialize + ?Sized)) -> Result<(), StoreError> {
         let value = to_raw_value(value).map_err(|error| StoreError::corrupt(key, error))?;
-        match self.0.iter_mut().find(|(name, _)| name == key) {
+        match self.0.iter_mut().rev().find(|(name, _)| name == key) {
             Some((_, old)) => *old = value,
             None => self.0.push((key.to_owned(), value)),
         }
@@ -65,6 +72,8 @@ pub(crate) struct ChatDocument {
     root: RawObject,
     history: RawObject,
     messages: RawObject,
+    /// Bytes that its text may have.
+    most: usize,
 }
 
 impl ChatDocument {
@@ -76,7 +85,9 @@ impl ChatDocument {
         let root = RawObject::parse("chat", text)?;
         let history = root.object("history")?;
         let messages = history.object("messages")?;
-        let mut document = Self { root, history, messages };
+        // A chat that is too large already, as upstream allows, may still be changed, but not grow.
+        let most = Ord::max(CHAT_BYTES_MAX, text.map_or(0, str::len));
+        let mut document = Self { root, history, messages, most };
         if document.history.0.is_empty() {
             document.import_linear()?;
         }
@@ -89,13 +100,12 @@ impl ChatDocument {
     }
 
     /// A message's fields; empty where there is none.
-    pub(crate) fn message(&self, id: &str) -> Result<Map<String, Value>, StoreError> {
-        let Some(raw) = self.messages.get(id) else { return Ok(Map::new()) };
-        serde_json::from_str(raw.get()).map_err(|error| StoreError::corrupt("chat message", error))
+    pub(crate) fn message(&self, id: &str) -> Result<RawObject, StoreError> {
+        RawObject::parse("chat message", self.messages.get(id).map(RawValue::get))
     }
 
     /// Puts a message.
-    pub(crate) fn set_message(&mut self, id: &str, message: &Map<String, Value>) -> Result<(), StoreError> {
+    pub(crate) fn set_message(&mut self, id: &str, message: &RawObject) -> Result<(), StoreError> {
         self.messages.set(id, message)
     }
 
@@ -104,26 +114,24 @@ impl ChatDocument {
         &mut self,
         id: &str,
         parent: Option<&str>,
-        message: &Map<String, Value>,
+        message: &RawObject,
     ) -> Result<(), StoreError> {
         if let Some(parent) = parent.filter(|parent| self.contains(parent)) {
             let mut fields = self.message(parent)?;
-            let children = fields.entry("childrenIds").or_insert_with(|| Value::Array(Vec::new()));
-            if !children.is_array() {
-                *children = Value::Array(Vec::new());
-            }
-            if let Value::Array(children) = children {
-                children.push(Value::from(id));
-            }
+            let mut children: Vec<Box<RawValue>> = fields.read("childrenIds").unwrap_or_default();
+            children.push(to_raw_value(id).map_err(|error| StoreError::corrupt("message id", error))?);
+            fields.set("childrenIds", &children)?;
             self.set_message(parent, &fields)?;
         }
         self.set_message(id, message)?;
-        self.history.set("currentId", &id)
+        self.history.set("currentId", id)
     }
 
     /// Changes the title, which upstream keeps in the document too.
     pub(crate) fn set_title(&mut self, title: &str) -> Result<(), StoreError> {
-        self.root.set("title", &title)
+        // No chat is too large for another title.
+        self.most = self.most.saturating_add(TITLE_ROOM);
+        self.root.set("title", title)
     }
 
     /// The document's text.
@@ -134,27 +142,22 @@ impl ChatDocument {
         self.history.set("messages", &self.messages)?;
         self.root.set("history", &self.history)?;
         let text = self.root.to_text()?;
-        if text.len() > CHAT_BYTES_MAX { Err(StoreError::Quota(CHAT_BYTES)) } else { Ok(text) }
+        if text.len() > self.most { Err(StoreError::Quota(CHAT_BYTES)) } else { Ok(text) }
     }
 
     fn import_linear(&mut self) -> Result<(), StoreError> {
-        let Some(list) = self.root.get("messages") else { return Ok(()) };
-        let Ok(list) = serde_json::from_str::<Vec<Map<String, Value>>>(list.get()) else { return Ok(()) };
-        let ids: Vec<String> = list
-            .iter()
-            .map(|message| message.get("id").and_then(Value::as_str).unwrap_or_default().to_owned())
-            .collect();
+        let Some(list) = self.root.read::<Vec<RawObject>>("messages") else { return Ok(()) };
+        let ids: Vec<String> = list.iter().map(|message| message.read("id").unwrap_or_default()).collect();
         if ids.iter().any(String::is_empty) {
             return Ok(());
         }
         for (index, mut message) in list.into_iter().enumerate() {
-            let before = index.checked_sub(1).and_then(|before| ids.get(before));
-            message
-                .entry("parentId")
-                .or_insert_with(|| before.map_or(Value::Null, |id| Value::from(id.as_str())));
-            let after: Vec<Value> =
-                ids.get(index + 1).map(|id| Value::from(id.as_str())).into_iter().collect();
-            message.entry("childrenIds").or_insert(Value::Array(after));
+            if !message.contains("parentId") {
+                message.set("parentId", &index.checked_sub(1).and_then(|before| ids.get(before)))?;
+            }
+            if !message.contains("childrenIds") {
+                message.set("childrenIds", &ids.get(index + 1).as_slice())?;
+            }
             if let Some(id) = ids.get(index) {
                 self.messages.set(id, &message)?;
             }
@@ -199,14 +202,18 @@ impl<'de> Deserialize<'de> for RawObject {
 #[allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 mod tests {
     use super::*;
-    use serde_json::json;
+    use serde_json::{Value, json};
+
+    fn object(value: Value) -> RawObject {
+        RawObject::parse("test", Some(&value.to_string())).unwrap()
+    }
 
     #[test]
     fn what_is_not_touched_keeps_its_text() {
         let text = r#"{"x":1.0e2,"history":{"messages":{"a":{"id":"a","n":12345678901234567890123},"b":{ "id":"b" }},"z":0.10}}"#;
         let mut document = ChatDocument::parse(Some(text)).unwrap();
         let mut message = document.message("b").unwrap();
-        message.insert("content".to_owned(), json!("new"));
+        message.set("content", "new").unwrap();
         document.set_message("b", &message).unwrap();
         assert_eq!(
             document.into_text().unwrap(),
@@ -218,7 +225,7 @@ mod tests {
     fn appending_links_the_parent_and_moves_the_end() {
         let text = r#"{"history":{"messages":{"a":{"id":"a","childrenIds":null}},"currentId":"a"}}"#;
         let mut document = ChatDocument::parse(Some(text)).unwrap();
-        document.append("b", Some("a"), json!({"id": "b"}).as_object().unwrap()).unwrap();
+        document.append("b", Some("a"), &object(json!({"id": "b"}))).unwrap();
         let value: Value = serde_json::from_str(&document.into_text().unwrap()).unwrap();
         assert_eq!(value["history"]["messages"]["a"]["childrenIds"], json!(["b"]));
         assert_eq!(value["history"]["currentId"], "b");
@@ -228,8 +235,59 @@ mod tests {
     fn a_chat_without_branches_becomes_one_branch() {
         let text = r#"{"title":"t","messages":[{"id":"a","role":"user"},{"id":"b","role":"assistant"}]}"#;
         let document = ChatDocument::parse(Some(text)).unwrap();
-        assert_eq!(document.message("b").unwrap()["parentId"], "a");
-        assert_eq!(document.message("a").unwrap()["childrenIds"], json!(["b"]));
+        assert_eq!(document.message("b").unwrap().read::<String>("parentId").unwrap(), "a");
+        assert_eq!(document.message("a").unwrap().read::<Value>("childrenIds").unwrap(), json!(["b"]));
+        assert_eq!(document.message("a").unwrap().get("parentId").unwrap().get(), "null");
+    }
+
+    #[test]
+    fn what_nobody_here_can_take_apart_stays_in_a_message_that_changes() {
+        let deep = format!("{}{}", "[".repeat(500), "]".repeat(500));
+        let odd = format!(r#""n":12345678901234567890123,"x":1.0e2,"y":1e400,"s":"\ud800","deep":{deep}"#);
+        let text = format!(r#"{{"history":{{"messages":{{"a":{{"childrenIds":["z",1e400],{odd}}}}}}}}}"#);
+        let mut document = ChatDocument::parse(Some(&text)).unwrap();
+        document.append("b", Some("a"), &object(json!({"id": "b"}))).unwrap();
+        let mut message = document.message("a").unwrap();
+        message.set("content", "new").unwrap();
+        document.set_message("a", &message).unwrap();
+        let after = document.into_text().unwrap();
+        let expected = format!(r#""a":{{"childrenIds":["z",1e400,"b"],{odd},"content":"new"}}"#);
+        assert!(after.contains(&expected), "{after}");
+    }
+
+    #[test]
+    fn of_a_name_that_comes_twice_the_last_counts() {
+        let mut twice = RawObject::parse("test", Some(r#"{"a":1,"b":0,"a":2}"#)).unwrap();
+        assert_eq!(twice.read::<u8>("a"), Some(2));
+        twice.set("a", &3).unwrap();
+        assert_eq!(
+            serde_json::from_str::<Value>(&twice.to_text().unwrap()).unwrap(),
+            json!({"a": 3, "b": 0})
+        );
+    }
+
+    #[test]
+    fn a_chat_that_is_too_large_may_shrink_and_get_another_title() {
+        let large = |bytes: usize| {
+            let content = "x".repeat(bytes);
+            let text =
+                format!(r#"{{"title":"t","history":{{"messages":{{"a":{{"content":"{content}"}}}}}}}}"#);
+            ChatDocument::parse(Some(&text)).unwrap()
+        };
+        let with_content = |bytes: usize| {
+            let mut document = large(CHAT_BYTES_MAX);
+            document.set_message("a", &object(json!({"content": "x".repeat(bytes)}))).unwrap();
+            document.into_text()
+        };
+        with_content(CHAT_BYTES_MAX).unwrap();
+        with_content(CHAT_BYTES_MAX - 1).unwrap();
+        assert!(matches!(with_content(CHAT_BYTES_MAX + 1), Err(StoreError::Quota(CHAT_BYTES))));
+        let mut document = large(CHAT_BYTES_MAX);
+        document.set_title("a longer title").unwrap();
+        document.into_text().unwrap();
+        let mut document = large(100);
+        document.set_message("a", &object(json!({"content": "x".repeat(CHAT_BYTES_MAX)}))).unwrap();
+        assert!(matches!(document.into_text(), Err(StoreError::Quota(CHAT_BYTES))));
     }
 
     #[test]

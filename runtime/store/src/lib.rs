@@ -38,7 +38,7 @@ mod valves;
 
 pub use api_keys::{ApiKey, ApiKeyId, ApiKeys, KEYS_MAX};
 pub use chat_messages::{BRANCH_MAX, ChatMessages};
-pub use chats::Chats;
+pub use chats::{Chats, TITLE_MAX};
 pub use columns::{SHARED_TABLES, SharedTable, WITHHELD_TABLES};
 pub use config::Config;
 pub use document::{CHAT_BYTES, CHAT_BYTES_MAX};

@@ -4,13 +4,13 @@ use innkeeper_model::authority::Authority;
 use innkeeper_model::chat_message::{NewMessage, StoredMessage};
 use innkeeper_model::{ChatId, MessageId, ModelId, UserId};
 use sea_query::{Expr, ExprTrait, Query};
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 use uuid::Uuid;
 
 use super::{row, row_id};
 use crate::authority::Access;
 use crate::chats::one;
-use crate::document::ChatDocument;
+use crate::document::{ChatDocument, RawObject};
 use crate::error::StoreError;
 use crate::names::{clean, new_id};
 use crate::pool::{Backend, Tx, json as json_value};
@@ -58,17 +58,17 @@ async fn write(
         Some(question) if !chat.ends_with(&question)? => Some(chat.add(authority, now, question)?),
         _ => None,
     };
-    let message = chat.add(authority, now, message)?;
+    let answer = chat.add(authority, now, message)?;
     let update = Query::update()
         .table("chat")
         .value("chat", json_value(tx.backend(), chat.document.into_text()?))
-        .value("current_message_id", message.id.as_str())
+        .value("current_message_id", answer.1.id.as_str())
         .value("updated_at", now)
         .and_where(Expr::col("id").eq(chat.id.as_str()))
         .take();
     tx.execute(&update).await?;
-    insert(tx, question.iter().chain([&message])).await?;
-    Ok(message)
+    insert(tx, question.iter().chain([&answer])).await?;
+    Ok(answer.1)
 }
 
 /// A chat whose row is locked.
@@ -99,19 +99,19 @@ impl Locked {
     /// Whether the current message says the same in the same role.
     fn ends_with(&self, message: &NewMessage) -> Result<bool, StoreError> {
         let Some(current) = &self.current else { return Ok(false) };
-        let mut fields = self.document.message(current)?;
-        let same_role = fields.get("role").and_then(Value::as_str) == Some(&message.role);
-        let content = fields.shift_remove("content").unwrap_or_default();
+        let fields = self.document.message(current)?;
+        let same_role = fields.read::<String>("role").as_ref() == Some(&message.role);
+        let content = fields.read("content").unwrap_or_default();
         Ok(same_role && row::content(content).0 == message.content)
     }
 
-    /// Puts a message into the document and makes it current.
+    /// Puts a message into the document and makes it current; the key of its row, and the message.
     fn add(
         &mut self,
         authority: &Authority,
         now: i64,
         message: NewMessage,
-    ) -> Result<StoredMessage, StoreError> {
+    ) -> Result<(String, StoredMessage), StoreError> {
         let parent = match message.parent {
             Some(parent) if !self.document.contains(parent.as_str()) => {
                 return Err(StoreError::Invalid("the message before is not in this chat".to_owned()));
@@ -120,7 +120,9 @@ impl Locked {
             None => self.current.take().map(MessageId::new),
         };
         let id = message.id.unwrap_or_else(|| MessageId::new(Uuid::now_v7().to_string()));
-        key(&self.id, &id)?;
+        let key = row_id(&self.id, &id);
+        let key =
+            key.ok_or_else(|| StoreError::Invalid("the message id is too long for its chat".to_owned()))?;
         if self.document.contains(id.as_str()) {
             return Err(StoreError::Conflict(format!("message id `{id}`")));
         }
@@ -134,43 +136,42 @@ impl Locked {
             ..StoredMessage::new(id, self.id.clone(), message.role, message.content)
         });
         let parent = stored.parent.as_ref().map(MessageId::as_str);
-        self.document.append(stored.id.as_str(), parent, &in_document(&stored))?;
+        self.document.append(stored.id.as_str(), parent, &in_document(&stored)?)?;
         self.current = Some(stored.id.as_str().to_owned());
-        Ok(stored)
+        Ok((key, stored))
     }
-}
-
-fn key(chat: &ChatId, id: &MessageId) -> Result<String, StoreError> {
-    row_id(chat, id).ok_or_else(|| StoreError::Invalid("the message id is too long for its chat".to_owned()))
 }
 
 /// The message as upstream keeps it in the chat's document.
-fn in_document(message: &StoredMessage) -> Map<String, Value> {
-    let mut fields = Map::new();
-    fields.insert("id".to_owned(), json!(message.id.as_str()));
-    fields.insert("parentId".to_owned(), json!(message.parent.as_ref().map(MessageId::as_str)));
-    fields.insert("childrenIds".to_owned(), json!([]));
-    fields.insert("role".to_owned(), json!(message.role));
-    fields.insert("content".to_owned(), json!(message.content));
+fn in_document(message: &StoredMessage) -> Result<RawObject, StoreError> {
+    let mut fields = RawObject::default();
+    fields.set("id", message.id.as_str())?;
+    fields.set("parentId", &message.parent.as_ref().map(MessageId::as_str))?;
+    fields.set("childrenIds", &[(); 0])?;
+    fields.set("role", &message.role)?;
+    fields.set("content", &message.content)?;
     if let Some(model) = &message.model {
         // A question names the models that it asks, an answer the one that gave it.
         match message.role.as_str() {
-            "user" => fields.insert("models".to_owned(), json!([model.as_str()])),
-            _ => fields.insert("model".to_owned(), json!(model.as_str())),
+            "user" => fields.set("models", &[model.as_str()])?,
+            _ => fields.set("model", model.as_str())?,
         };
     }
     if message.role != "user" {
-        fields.insert("done".to_owned(), json!(message.done));
+        fields.set("done", &message.done)?;
     }
-    fields.insert("timestamp".to_owned(), json!(message.created_at));
-    fields
+    fields.set("timestamp", &message.created_at)?;
+    Ok(fields)
 }
 
-async fn insert(tx: &mut Tx, messages: impl Iterator<Item = &StoredMessage>) -> Result<(), StoreError> {
+async fn insert(
+    tx: &mut Tx,
+    messages: impl Iterator<Item = &(String, StoredMessage)>,
+) -> Result<(), StoreError> {
     let columns = row::COLUMNS.into_iter().chain(["meta"]);
     let mut insert = Query::insert().into_table("chat_message").columns(columns).take();
-    for message in messages {
-        let values = values(tx.backend(), key(&message.chat, &message.id)?, message);
+    for (key, message) in messages {
+        let values = values(tx.backend(), key, message);
         insert.values(values).map_err(|error| StoreError::Invalid(error.to_string()))?;
     }
     match tx.execute(&insert).await {
@@ -179,7 +180,7 @@ async fn insert(tx: &mut Tx, messages: impl Iterator<Item = &StoredMessage>) -> 
     }
 }
 
-fn values(backend: Backend, key: String, message: &StoredMessage) -> [Expr; 18] {
+fn values(backend: Backend, key: &str, message: &StoredMessage) -> [Expr; 18] {
     let absent = || json_value(backend, "null");
     [
         key.into(),

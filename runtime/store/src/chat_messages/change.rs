@@ -6,14 +6,15 @@ use innkeeper_model::authority::Authority;
 use innkeeper_model::chat_message::{MessageUpdate, StoredMessage};
 use innkeeper_model::{ChatId, MessageId};
 use sea_query::{Expr, ExprTrait, Query};
+use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Map, Value};
 
-use super::{row, row_id};
+use super::{list, row, row_id};
 use crate::authority::Access;
 use crate::chats::one;
-use crate::document::ChatDocument;
+use crate::document::{ChatDocument, RawObject};
 use crate::error::StoreError;
-use crate::names::{clean, parse_array, parse_json};
+use crate::names::{clean, clean_json, parse_array, parse_json};
 use crate::pool::{Tx, json};
 use crate::store::Store;
 use crate::transaction;
@@ -24,7 +25,7 @@ pub(super) struct Values {
     pub(super) content: Option<String>,
     pub(super) done: Option<bool>,
     /// JSON by column: `files`, `sources`, `embeds`, `status_history`, `usage`, `error`.
-    pub(super) documents: Vec<(&'static str, Value)>,
+    pub(super) documents: Vec<(&'static str, Box<RawValue>)>,
     /// Kept in the chat's document only, as upstream does.
     pub(super) original_content: Option<String>,
 }
@@ -53,9 +54,9 @@ pub(super) async fn update(
     }
     let values: Vec<Values> =
         changes.iter().map(|change| checked(change.values)).collect::<Result<_, _>>()?;
-    let mut values = changes.iter().zip(values);
     let ids: Vec<&MessageId> = changes.iter().map(|change| change.id).collect();
-    write(store, authority, chat, &ids, |message| match values.next() {
+    let mut changes = changes.iter().zip(values);
+    write(store, authority, chat, &ids, |message| match changes.next() {
         Some((change, _)) if change.version.is_some_and(|version| version != message.version) => {
             Err(StoreError::Conflict("the message".to_owned()))
         }
@@ -95,14 +96,14 @@ async fn write_both(
     let document = document.ok_or(StoreError::NotFound("message"))?;
     let mut document = ChatDocument::parse(document.as_deref())?;
     let mut changed = Vec::with_capacity(keys.len());
-    let mut messages = read_all(tx, keys).await?;
+    let mut messages = read_all(tx, chat, keys).await?;
     for key in keys {
         let message = messages.remove(key).ok_or(StoreError::NotFound("message"))?;
         let values = decide(&message)?;
         // A message that has only a row is left so: the document would get one that hangs nowhere.
         if document.contains(message.id.as_str()) {
             let mut fields = document.message(message.id.as_str())?;
-            set_fields(&mut fields, &values);
+            set_fields(&mut fields, &values)?;
             document.set_message(message.id.as_str(), &fields)?;
         }
         changed.push((key, message, values));
@@ -121,12 +122,18 @@ async fn write_both(
     Ok(written)
 }
 
-/// Messages by the keys of their rows.
-async fn read_all(tx: &mut Tx, keys: &[String]) -> Result<HashMap<String, StoredMessage>, StoreError> {
+/// Messages of a chat by the keys of their rows. The chat is asked for as well: ids that others chose may hold a `-`, and
+/// `a` and `b-c` have the same key as `a-b` and `c`.
+async fn read_all(
+    tx: &mut Tx,
+    chat: &ChatId,
+    keys: &[String],
+) -> Result<HashMap<String, StoredMessage>, StoreError> {
     let mut select = Query::select()
         .columns(row::COLUMNS)
         .from("chat_message")
         .and_where(Expr::col("id").is_in(keys.iter().map(String::as_str)))
+        .and_where(Expr::col("chat_id").eq(chat.as_str()))
         .take();
     let found = tx.fetch_all(&mut select, keys.len() as u64, |row| Ok((row.text("id")?, row::read(row)?)));
     Ok(found.await?.into_iter().collect())
@@ -157,16 +164,15 @@ async fn write_row(
         message.done = done;
     }
     for (column, value) in values.documents {
-        let text = value.to_string();
-        update.value(column, json(backend, text.clone()));
-        let text = (!value.is_null()).then_some(text);
+        update.value(column, json(backend, value.get()));
+        let text = Some(value.get()).filter(|text| *text != "null").map(str::to_owned);
         match column {
             "files" => message.files = text,
             "sources" => message.sources = text,
             "embeds" => message.embeds = text,
             "status_history" => message.status_history = text,
             "error" => message.error = text,
-            _ => message.usage = row::usage(value),
+            _ => message.usage = text.and_then(|text| row::usage(serde_json::from_str(&text).ok()?)),
         }
     }
     tx.execute(&update).await?;
@@ -183,14 +189,18 @@ fn checked(change: &MessageUpdate) -> Result<Values, StoreError> {
     ];
     for (column, text) in arrays {
         if let Some(text) = text {
-            documents.push((column, parse_array(column, text)?));
+            let array = raw(column, &parse_array(column, text)?)?;
+            list::check(column, &array)?;
+            documents.push((column, array));
         }
     }
     if let Some(error) = &change.error {
-        documents.push(("error", parse_json("error", error)?));
+        documents.push(("error", raw("error", &parse_json("error", error)?)?));
     }
     if let Some(usage) = &change.usage {
-        documents.push(("usage", row::usage_json(usage)));
+        let mut usage = row::usage_json(usage);
+        clean_json(&mut usage);
+        documents.push(("usage", raw("usage", &usage)?));
     }
     Ok(Values {
         content: change.content.as_deref().map(|content| clean(content).into_owned()),
@@ -200,21 +210,26 @@ fn checked(change: &MessageUpdate) -> Result<Values, StoreError> {
     })
 }
 
+fn raw(field: &'static str, value: &Value) -> Result<Box<RawValue>, StoreError> {
+    to_raw_value(value).map_err(|error| StoreError::Invalid(format!("`{field}`: {error}")))
+}
+
 /// Sets the fields under the names that upstream's document has for them.
-fn set_fields(fields: &mut Map<String, Value>, values: &Values) {
+fn set_fields(fields: &mut RawObject, values: &Values) -> Result<(), StoreError> {
     if let Some(content) = &values.content {
-        fields.insert("content".to_owned(), Value::from(content.as_str()));
+        fields.set("content", content)?;
     }
     if let Some(original) = &values.original_content {
-        fields.insert("originalContent".to_owned(), Value::from(original.as_str()));
+        fields.set("originalContent", original)?;
     }
     if let Some(done) = values.done {
-        fields.insert("done".to_owned(), Value::from(done));
+        fields.set("done", &done)?;
     }
     for (column, value) in &values.documents {
         let name = if *column == "status_history" { "statusHistory" } else { column };
-        fields.insert(name.to_owned(), value.clone());
+        fields.set(name, value)?;
     }
+    Ok(())
 }
 
 fn without_content(extra: Option<String>) -> Option<String> {

@@ -3,7 +3,7 @@
 use innkeeper_model::chat::{Chat, ChatUpdate};
 use sea_query::{Expr, ExprTrait, OnConflict, Query, UpdateStatement};
 
-use super::{read, select, versioned};
+use super::{checked_title, read, select, versioned};
 use crate::document::{ChatDocument, RawObject};
 use crate::error::StoreError;
 use crate::names::clean;
@@ -21,8 +21,9 @@ pub(super) async fn update(
     version: &str,
 ) -> Result<Chat, StoreError> {
     let tags = change.tags.as_deref().map(tag_ids).transpose()?;
+    let title = change.title.as_deref().map(checked_title).transpose()?;
     let mut tx = store.db().begin().await?;
-    let outcome = write(&mut tx, store.now(), rows, change, tags, version).await;
+    let outcome = write(&mut tx, store.now(), rows, change, title, tags, version).await;
     transaction::end(tx, outcome).await
 }
 
@@ -31,17 +32,18 @@ async fn write(
     now: i64,
     rows: Expr,
     change: &ChatUpdate,
+    title: Option<String>,
     tags: Option<Vec<(String, String)>>,
     version: &str,
 ) -> Result<Chat, StoreError> {
     let backend = tx.backend();
     let mut select = select();
-    if change.title.is_some() {
+    if title.is_some() {
         select.column(("chat", "chat"));
     }
     select.and_where(rows).lock_exclusive();
     let found = tx.fetch_optional(&mut select, |row| {
-        let document = if change.title.is_some() { row.text_opt("chat")? } else { None };
+        let document = if title.is_some() { row.text_opt("chat")? } else { None };
         Ok((read(row)?, row.text_opt("meta")?, document))
     });
     let (mut chat, meta, document) = found.await?.ok_or(StoreError::NotFound("chat"))?;
@@ -49,8 +51,7 @@ async fn write(
         return Err(StoreError::Conflict("the chat".to_owned()));
     }
     let mut update = Query::update().table("chat").and_where(Expr::col("id").eq(chat.id.as_str())).take();
-    if let Some(title) = &change.title {
-        let title = clean(title).into_owned();
+    if let Some(title) = title {
         let mut document = ChatDocument::parse(document.as_deref())?;
         document.set_title(&title)?;
         update.value("chat", json(backend, document.into_text()?)).value("title", title.as_str());

@@ -22,6 +22,9 @@ claims! {
     a_legacy_chat_gets_branches,
     strangers_have_no_messages,
     concurrent_appends_all_arrive,
+    what_is_stored_of_a_messages_lists_is_bounded,
+    a_key_that_two_chats_share_names_one_message,
+    an_adopted_chat_may_be_too_large_and_hold_what_cannot_be_taken_apart,
 }
 
 async fn a_message_is_kept_in_both_places(world: &World) {
@@ -379,4 +382,109 @@ async fn concurrent_appends_all_arrive(world: &World) {
     let branch = world.store.chat_messages().branch(&own(&world.alice), &chat, None).await.unwrap();
     assert_eq!(branch.len(), 12, "each came after another");
     assert_eq!(document(world, &chat).await["history"]["messages"].as_object().unwrap().len(), 12);
+}
+
+async fn what_is_stored_of_a_messages_lists_is_bounded(world: &World) {
+    let (messages, me) = (world.store.chat_messages(), own(&world.alice));
+    let chat = world.chat(&world.alice, "c").await;
+    let id = world.say(&world.alice, &chat, "x").await;
+    let data = |number: usize| json!({"number": number, "many": vec![0; 9_990]});
+    let kinds =
+        [("status", "status_history"), ("files", "files"), ("embeds", "embeds"), ("source", "sources")];
+    let event = |kind: &str, number: usize| match kind {
+        "status" | "source" => WireEvent::new(kind, data(number)),
+        list => WireEvent::new(kind, json!({ list: [data(number)] })),
+    };
+    // Each list gets about 1.2 million values, more than any may hold, in two parts.
+    for part in [0..60, 60..120] {
+        let events: Vec<_> = part.flat_map(|number| kinds.map(|(kind, _)| event(kind, number))).collect();
+        messages.apply_events(&me, &chat, &id, &events).await.unwrap();
+    }
+    let stored = messages.get(&me, &chat, &id).await.unwrap().unwrap();
+    let numbers = |text: &Option<String>| -> Vec<u64> {
+        let list: Vec<serde_json::Value> = serde_json::from_str(text.as_deref().unwrap()).unwrap();
+        list.iter().map(|item| item["number"].as_u64().unwrap()).collect()
+    };
+    let latest: Vec<u64> = (101..120).collect();
+    let first: Vec<u64> = (0..19).collect();
+    assert!(numbers(&stored.status_history).ends_with(&latest), "the latest statuses");
+    for list in [&stored.files, &stored.embeds, &stored.sources] {
+        assert!(numbers(list).starts_with(&first), "texts refer to the first by number");
+    }
+    for list in [&stored.status_history, &stored.files, &stored.embeds, &stored.sources] {
+        let text = list.as_deref().unwrap();
+        assert!(innkeeper_model::json::check_up_to(text, innkeeper_model::json::MAX_VALUES).is_ok());
+    }
+    // Few values, many bytes.
+    let mut large = vec![WireEvent::new("embeds", json!({"embeds": ["x".repeat(1 << 20)]})); 3];
+    large.insert(0, WireEvent::new("embeds", json!({"embeds": [], "replace": true})));
+    messages.apply_events(&me, &chat, &id, &large).await.unwrap();
+    let embeds = messages.get(&me, &chat, &id).await.unwrap().unwrap().embeds.unwrap();
+    assert!((1 << 20..2 << 20).contains(&embeds.len()), "{}", embeds.len());
+    // Nor by a change.
+    let many = format!("[{}0]", "0,".repeat(innkeeper_model::json::MAX_VALUES));
+    let long = json!(["x".repeat(2 << 20)]).to_string();
+    for list in [many, long] {
+        let change = MessageUpdate { files: Some(list), ..MessageUpdate::default() };
+        assert!(is_invalid(messages.set(&me, &chat, &id, &change).await));
+    }
+    // The answer still has its place.
+    let change = MessageUpdate { content: Some("x".repeat(4 << 20)), ..MessageUpdate::default() };
+    messages.set(&me, &chat, &id, &change).await.unwrap();
+    world.say(&world.alice, &chat, "next").await;
+}
+
+async fn a_key_that_two_chats_share_names_one_message(world: &World) {
+    let (messages, me) = (world.store.chat_messages(), own(&world.alice));
+    let (mine, other) = (world.chat(&world.alice, "c").await, world.chat(&world.bob, "d").await);
+    // Ids as another program may have made them: chat `a` and message `b-c`, chat `a-b` and message `c`.
+    for (chat, id) in [(&mine, "a"), (&other, "a-b")] {
+        let update =
+            Query::update().table("chat").value("id", id).and_where(Expr::col("id").eq(chat.as_str())).take();
+        world.run(&update).await;
+    }
+    let (mine, other) = (ChatId::from("a"), ChatId::from("a-b"));
+    let new = NewMessage { id: Some("c".into()), ..message("user", "bob's") };
+    let theirs = messages.append(&own(&world.bob), &other, new).await.unwrap();
+    let change = MessageUpdate { content: Some("mine".to_owned()), ..MessageUpdate::default() };
+    assert!(is_not_found(messages.set(&me, &mine, &"b-c".into(), &change).await));
+    assert_eq!(messages.get(&own(&world.bob), &other, &theirs.id).await.unwrap(), Some(theirs));
+}
+
+async fn an_adopted_chat_may_be_too_large_and_hold_what_cannot_be_taken_apart(world: &World) {
+    let (messages, me) = (world.store.chat_messages(), own(&world.alice));
+    let chat = world.chat(&world.alice, "c").await;
+    let id = world.say(&world.alice, &chat, "x").await;
+    let put = async |document: String| {
+        let update = Query::update()
+            .table("chat")
+            .value("chat", innkeeper_store::pool::json(world.store.pool().backend(), document))
+            .and_where(Expr::col("id").eq(chat.as_str()))
+            .take();
+        world.run(&update).await;
+    };
+    let odd = format!(
+        r#"{{"history":{{"messages":{{"{id}":{{"n":12345678901234567890123,"x":1e400}}}},"currentId":"{id}"}}}}"#
+    );
+    put(odd).await;
+    world.say(&world.alice, &chat, "next").await;
+    let mut tx = world.begin().await;
+    let mut select =
+        Query::select().column("chat").from("chat").and_where(Expr::col("id").eq(chat.as_str())).take();
+    let text = tx.fetch_optional(&mut select, |row| row.text("chat")).await.unwrap().unwrap();
+    tx.rollback().await.unwrap();
+    assert!(text.contains(r#""n":12345678901234567890123,"x":1e400"#), "{text}");
+
+    let pixels = "x".repeat(innkeeper_store::CHAT_BYTES_MAX);
+    put(format!(r#"{{"history":{{"messages":{{"{id}":{{"done":false,"image":"{pixels}"}}}}}}}}"#)).await;
+    let done = MessageUpdate { done: Some(true), ..MessageUpdate::default() };
+    messages.set(&me, &chat, &id, &done).await.unwrap();
+    let row = world.store.chats().get(&me, &chat).await.unwrap().unwrap();
+    let title = innkeeper_model::chat::ChatUpdate {
+        title: Some("a longer title than before".to_owned()),
+        ..Default::default()
+    };
+    world.store.chats().update(&me, &chat, &title, &row.version).await.unwrap();
+    let grown = messages.append(&me, &chat, message("user", "more")).await;
+    assert!(matches!(grown, Err(StoreError::Quota("chat-bytes"))), "{grown:?}");
 }
