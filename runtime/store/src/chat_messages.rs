@@ -67,12 +67,11 @@ impl ChatMessages {
             return Ok(Page { items: Vec::new(), next: None });
         };
         let make = || {
-            let (created_at, id) = (("chat_message", "created_at"), ("chat_message", "id"));
+            let (created_at, id) = (|| cursor::time(("chat_message", "created_at")), ("chat_message", "id"));
             let mut select = select(self.readable(&template));
-            select.order_by(created_at, Order::Asc).order_by(id, Order::Asc);
-            let same_second =
-                Expr::col(created_at).eq(known::integer(2)).and(Expr::col(id).gt(known::text(3)));
-            select.and_where(Expr::col(created_at).gt(known::integer(2)).or(same_second)).take()
+            select.order_by_expr(created_at(), Order::Asc).order_by(id, Order::Asc);
+            let same_second = created_at().eq(known::integer(2)).and(Expr::col(id).gt(known::text(3)));
+            select.and_where(created_at().gt(known::integer(2)).or(same_second)).take()
         };
         // Every message comes after the first moment, so one statement serves all pages.
         let (second, last) = after.unwrap_or((i64::MIN, String::new()));

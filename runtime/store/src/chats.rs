@@ -62,6 +62,7 @@ impl Chats {
         page: &PageRequest,
     ) -> Result<Page<Chat>, StoreError> {
         let after: Option<(i64, String)> = cursor::read(page)?;
+        let updated_at_of = || cursor::time(("chat", "updated_at"));
         let folder = filter.folder.as_deref().is_none_or(can_name);
         let Some(rows) = visible(authority, Access::Read, self.store.backend()).filter(|_| folder) else {
             return Ok(Page { items: Vec::new(), next: None });
@@ -69,14 +70,13 @@ impl Chats {
         let mut select = select();
         select
             .and_where(rows)
-            .order_by(("chat", "updated_at"), Order::Desc)
+            .order_by_expr(updated_at_of(), Order::Desc)
             .order_by(("chat", "id"), Order::Asc);
         narrow(&mut select, filter, self.store.backend());
         if let Some((updated_at, id)) = after {
-            let same_second = Expr::col(("chat", "updated_at"))
-                .eq(updated_at)
-                .and(Expr::col(("chat", "id")).gt(clean(&id).as_ref()));
-            select.and_where(Expr::col(("chat", "updated_at")).lt(updated_at).or(same_second));
+            let same_second =
+                updated_at_of().eq(updated_at).and(Expr::col(("chat", "id")).gt(clean(&id).as_ref()));
+            select.and_where(updated_at_of().lt(updated_at).or(same_second));
         }
         let found = self.store.reads().fetch_all(&mut select, cursor::limit(page), read).await?;
         Ok(cursor::page(found, page, |chat| (chat.updated_at, chat.id.as_str().to_owned())))

@@ -3,6 +3,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use innkeeper_model::page::{Page, PageRequest};
+use sea_query::{Expr, Func};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -39,6 +40,12 @@ pub(crate) fn page<T, K: Serialize>(
     let next =
         last.and_then(|item| serde_json::to_vec(&key(item)).ok()).map(|bytes| URL_SAFE_NO_PAD.encode(bytes));
     Page { items, next }
+}
+
+/// A time by which pages are ordered. Upstream's may be NULL, which no comparison finds and which servers sort to either
+/// end; it counts as 0, as it is read.
+pub(crate) fn time(column: (&'static str, &'static str)) -> Expr {
+    Expr::expr(Func::coalesce([Expr::col(column), Expr::cust("0")]))
 }
 
 /// How many rows a statement asks for, so that it shows whether there are more.

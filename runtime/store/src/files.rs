@@ -61,15 +61,15 @@ impl Files {
         let Some(rows) = visible(authority, Access::Read) else {
             return Ok(Page { items: Vec::new(), next: None });
         };
-        let (created_at, id) = (("file", "created_at"), ("file", "id"));
+        let (created_at, id) = (|| cursor::time(("file", "created_at")), ("file", "id"));
         let mut select = select();
-        select.and_where(rows).order_by(created_at, Order::Desc).order_by(id, Order::Asc);
+        select.and_where(rows).order_by_expr(created_at(), Order::Desc).order_by(id, Order::Asc);
         if let Some(name) = name {
             select.and_where(contains(self.store.backend(), ("file", "filename"), name));
         }
         if let Some((second, last)) = after {
-            let same_second = Expr::col(created_at).eq(second).and(Expr::col(id).gt(clean(&last).as_ref()));
-            select.and_where(Expr::col(created_at).lt(second).or(same_second));
+            let same_second = created_at().eq(second).and(Expr::col(id).gt(clean(&last).as_ref()));
+            select.and_where(created_at().lt(second).or(same_second));
         }
         let found = self.store.reads().fetch_all(&mut select, cursor::limit(page), read).await?;
         Ok(cursor::page(found, page, |file| (file.created_at, file.id.as_str().to_owned())))

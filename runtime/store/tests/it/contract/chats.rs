@@ -1,6 +1,7 @@
 //! Chats.
 
 use innkeeper_model::chat::{ChatFilter, ChatUpdate};
+use sea_query::ExprTrait;
 use serde_json::Value;
 
 use super::*;
@@ -14,6 +15,8 @@ claims! {
     titles_and_tags_are_kept_where_upstream_looks,
     deleting_a_chat_ends_what_belongs_to_it,
     unsaved_chats_are_not_there,
+    a_title_has_a_bound,
+    rows_without_a_time_are_listed_too,
 }
 
 async fn a_new_chat_has_upstreams_shape(world: &World) {
@@ -149,6 +152,63 @@ async fn titles_and_tags_are_kept_where_upstream_looks(world: &World) {
     );
 }
 
+async fn a_title_has_a_bound(world: &World) {
+    let (chats, me) = (world.store.chats(), own(&world.alice));
+    let title = |bytes: usize| "t".repeat(bytes);
+    let most = innkeeper_store::TITLE_MAX;
+    let create = async |title| chats.create(&world.alice, &me, NewChat { title, folder: None }).await;
+    assert!(is_invalid(create(title(most + 1)).await));
+    let chat = create(title(most)).await.unwrap();
+    let rename = async |title, version: &str| {
+        let change = ChatUpdate { title: Some(title), ..ChatUpdate::default() };
+        chats.update(&me, &chat.id, &change, version).await
+    };
+    assert!(is_invalid(rename(title(most + 1), &chat.version).await));
+    assert_eq!(rename(title(most), &chat.version).await.unwrap().title.len(), most);
+}
+
+async fn rows_without_a_time_are_listed_too(world: &World) {
+    let me = own(&world.alice);
+    let chat = world.chat(&world.alice, "c").await;
+    for name in ["a", "b", "c", "d"] {
+        world.chat(&world.alice, name).await;
+        world.file(&world.alice, name, b"x").await;
+        world.say(&world.alice, &chat, name).await;
+    }
+    // Upstream's columns may be NULL: two of each with a time and the others without.
+    for (table, time) in [("chat", "updated_at"), ("file", "created_at"), ("chat_message", "created_at")] {
+        let mut tx = world.begin().await;
+        let mut ids = sea_query::Query::select().column("id").from(table).take();
+        let ids = tx.fetch_all(&mut ids, 10, |row| row.text("id")).await.unwrap();
+        tx.rollback().await.unwrap();
+        for id in &ids[2..] {
+            let null = sea_query::Expr::val(None::<i64>);
+            let update = sea_query::Query::update().table(table).value(time, null).take();
+            world.run(&update.clone().and_where(sea_query::Expr::col("id").eq(id.as_str())).take()).await;
+        }
+    }
+    let mut counts = [0; 3];
+    let mut page = Some(first(1));
+    while let Some(wanted) = page {
+        let part = world.store.chats().list(&me, &ChatFilter::default(), &wanted).await.unwrap();
+        counts[0] += part.items.len();
+        page = part.next.map(|next| after(Some(next), 1));
+    }
+    let mut page = Some(first(1));
+    while let Some(wanted) = page {
+        let part = world.store.files().list(&me, None, &wanted).await.unwrap();
+        counts[1] += part.items.len();
+        page = part.next.map(|next| after(Some(next), 1));
+    }
+    let mut page = Some(first(1));
+    while let Some(wanted) = page {
+        let part = world.store.chat_messages().list(&me, &chat, &wanted).await.unwrap();
+        counts[2] += part.items.len();
+        page = part.next.map(|next| after(Some(next), 1));
+    }
+    assert_eq!(counts, [5, 4, 4]);
+}
+
 async fn deleting_a_chat_ends_what_belongs_to_it(world: &World) {
     let chats = world.store.chats();
     let id = world.chat(&world.alice, "one").await;
@@ -183,7 +243,6 @@ async fn unsaved_chats_are_not_there(world: &World) {
 
 /// A chat's document as it is stored.
 pub(super) async fn document(world: &World, id: &ChatId) -> Value {
-    use sea_query::ExprTrait;
     let mut tx = world.begin().await;
     let mut select = sea_query::Query::select()
         .column("chat")
