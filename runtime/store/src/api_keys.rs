@@ -10,7 +10,7 @@ use innkeeper_model::time::UnixSeconds;
 use innkeeper_model::user::User;
 use rand::TryRngCore;
 use rand::rngs::OsRng;
-use sea_query::{Expr, ExprTrait, JoinType, Order, Query, SelectStatement, SubQueryStatement};
+use sea_query::{Expr, ExprTrait, JoinType, Order, Query};
 use subtle::ConstantTimeEq;
 use uuid::Uuid;
 
@@ -93,44 +93,10 @@ impl ApiKeys {
         let secret = format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(bytes));
         let id = ApiKeyId(Uuid::new_v4().to_string());
         let key = ApiKey { id, user: user.clone(), name, created_at: self.store.now() };
-        let owner = Query::select()
-            .exprs([
-                Expr::val(key.id.as_str()),
-                Expr::col(("user", "id")),
-                Expr::val(key.name.as_str()),
-                Expr::val(hash(&secret)),
-                Expr::val(key.created_at),
-            ])
-            .from("user")
-            .and_where(Expr::col(("user", "id")).eq(user.as_str()))
-            .and_where(Expr::col(("user", "role")).is_in(ADMITTED))
-            .and_where(Expr::from(SubQueryStatement::from(self.count(user))).lt(KEYS_MAX))
-            .take();
-        let insert = Query::insert()
-            .into_table("innkeeper_api_key")
-            .columns(["id", "user_id", "name", "hash", "created_at"])
-            .select_from(owner)
-            .map_err(|error| StoreError::Invalid(error.to_string()))?
-            .take();
-        if self.store.db().execute(&insert).await? > 0 {
-            return Ok((key, secret));
-        }
-        let count = self.store.db().fetch_optional(&mut self.count(user), |row| row.int("keys")).await?;
-        Err(if count >= Some(KEYS_MAX) {
-            StoreError::Quota("api-keys")
-        } else {
-            StoreError::NotFound("person")
-        })
-    }
-
-    /// How many keys a person has.
-    fn count(&self, user: &UserId) -> SelectStatement {
-        let count = bigint(self.store.backend(), Expr::col(("innkeeper_api_key", "id")).count());
-        Query::select()
-            .expr_as(count, "keys")
-            .from("innkeeper_api_key")
-            .and_where(Expr::col(("innkeeper_api_key", "user_id")).eq(user.as_str()))
-            .take()
+        let mut tx = self.store.db().begin().await?;
+        let outcome = insert(&mut tx, &key, hash(&secret)).await;
+        transaction::end(tx, outcome).await?;
+        Ok((key, secret))
     }
 
     /// The key and the person that a secret stands for; none for a secret that is unknown or revoked, and for a person
@@ -167,6 +133,9 @@ impl ApiKeys {
     }
 
     /// Keys of a person, or all, oldest first.
+    ///
+    /// # Errors
+    /// `ByteLimit` for more than fit into the memory of one answer; no key is left out without a word.
     pub async fn list(&self, user: Option<&UserId>) -> Result<Vec<ApiKey>, StoreError> {
         let mut select = Query::select()
             .columns(["id", "user_id", "name", "created_at"])
@@ -180,7 +149,7 @@ impl ApiKeys {
             }
             select.and_where(Expr::col("user_id").eq(user.as_str()));
         }
-        self.store.db().fetch_all(&mut select, 10_000, read).await
+        self.store.reads().fetch_all(&mut select, u64::from(u32::MAX), read).await
     }
 
     /// Those of these keys that are there, for the server's own use. One statement for up to 1,000 keys.
@@ -207,6 +176,41 @@ impl ApiKeys {
         let outcome = delete(&mut tx, id).await;
         transaction::end(tx, outcome).await
     }
+}
+
+/// Adds a key. The person's row is locked, so that keys made at the same moment are counted one after the other.
+async fn insert(tx: &mut Tx, key: &ApiKey, hash: String) -> Result<(), StoreError> {
+    let mut owner = Query::select()
+        .column("id")
+        .from("user")
+        .and_where(Expr::col("id").eq(key.user.as_str()))
+        .and_where(Expr::col("role").is_in(ADMITTED))
+        .take();
+    if tx.fetch_optional(owner.lock_exclusive(), |_| Ok(())).await?.is_none() {
+        return Err(StoreError::NotFound("person"));
+    }
+    let mut count = Query::select()
+        .expr_as(bigint(tx.backend(), Expr::col("id").count()), "keys")
+        .from("innkeeper_api_key")
+        .and_where(Expr::col("user_id").eq(key.user.as_str()))
+        .take();
+    if tx.fetch_optional(&mut count, |row| row.int("keys")).await? >= Some(KEYS_MAX) {
+        return Err(StoreError::Quota("api-keys"));
+    }
+    let insert = Query::insert()
+        .into_table("innkeeper_api_key")
+        .columns(["id", "user_id", "name", "hash", "created_at"])
+        .values([
+            key.id.as_str().into(),
+            key.user.as_str().into(),
+            key.name.as_str().into(),
+            hash.into(),
+            key.created_at.into(),
+        ])
+        .map_err(|error| StoreError::Invalid(error.to_string()))?
+        .take();
+    tx.execute(&insert).await?;
+    Ok(())
 }
 
 async fn delete(tx: &mut Tx, id: &ApiKeyId) -> Result<bool, StoreError> {

@@ -11,6 +11,7 @@ claims! {
     pending_people_have_no_keys_that_work,
     wrong_keys_are_nobody,
     a_person_has_a_bounded_number_of_keys,
+    keys_made_at_the_same_moment_are_counted_one_after_the_other,
 }
 
 async fn a_person_has_a_bounded_number_of_keys(world: &World) {
@@ -24,6 +25,20 @@ async fn a_person_has_a_bounded_number_of_keys(world: &World) {
     keys.create(&world.bob, "another person's").await.unwrap();
     assert!(keys.revoke(&made[0]).await.unwrap());
     keys.create(&world.alice, "in its place").await.unwrap();
+}
+
+async fn keys_made_at_the_same_moment_are_counted_one_after_the_other(world: &World) {
+    let keys = world.store.api_keys();
+    for _ in 3..innkeeper_store::KEYS_MAX {
+        keys.create(&world.alice, "one of many").await.unwrap();
+    }
+    let create = |_| {
+        let (keys, alice) = (keys.clone(), world.alice.clone());
+        tokio::spawn(async move { keys.create(&alice, "one of the last").await })
+    };
+    let outcomes = futures::future::join_all((0..8).map(create)).await;
+    assert_eq!(outcomes.into_iter().filter(|outcome| outcome.as_ref().unwrap().is_ok()).count(), 3);
+    assert_eq!(keys.list(Some(&world.alice)).await.unwrap().len() as i64, innkeeper_store::KEYS_MAX);
 }
 
 async fn a_key_stands_for_its_person_until_it_is_revoked(world: &World) {

@@ -82,7 +82,7 @@ async fn methods_of_our_tables_send_a_constant_number_of_statements(world: &Worl
     let store = &world.store;
     for round in 0..2_u8 {
         let keys = store.api_keys();
-        let (key, secret) = sends!(world, 1, keys.create(&world.alice, "k"));
+        let (key, secret) = sends!(world, 3, keys.create(&world.alice, "k"));
         sends!(world, 1, keys.verify(&secret));
         sends!(world, 2, keys.revoke(&key.id));
         let (plugins, id) = (store.plugins(), plugin("echo"));
