@@ -107,12 +107,12 @@ impl Files {
             name,
             content_type: Some(content_type),
             size: Some(stored.size),
+        let bytes = Unowned { storage, path: stored.path.clone(), kept: false };
             hash: None,
             created_at: now,
             updated_at: now,
         };
         let insert = self.insert(&file, &stored, allowed)?;
-        let bytes = Unowned { storage, path: stored.path, kept: false };
         let store = self.store.clone();
         to_the_end(async move {
             let mut bytes = bytes;

@@ -7,18 +7,22 @@
 use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Component, Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
+use uuid::Uuid;
 
 /// Bytes in pieces; it ends at the first error.
 pub type ByteStream = BoxStream<'static, io::Result<Bytes>>;
 
 /// Bytes that are read or written at once.
 const PIECE: usize = 64 * 1024;
+
+/// After which time without a write nobody is taken to write a file any more: longer than any upload may last.
+const ABANDONED: Duration = Duration::from_secs(24 * 3600);
 
 /// Where a put has left the bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,10 +68,13 @@ pub struct LocalFiles {
 
 impl LocalFiles {
     /// Uses a directory; makes it, readable by its owner only, where it is missing.
+    /// What a killed process has left of a file there is removed.
     pub fn new(root: impl Into<PathBuf>) -> io::Result<Self> {
         let root = root.into();
         make_directory(&root)?;
-        Ok(Self { root: root.canonicalize()? })
+        let root = root.canonicalize()?;
+        remove_abandoned(&root)?;
+        Ok(Self { root })
     }
 
     /// The directory.
@@ -131,6 +138,10 @@ impl FileStorage for LocalFiles {
         append(&part.path, gathered.freeze(), true).await?;
         // Both at once for whoever drops this future: the name changes without an await in between.
         std::fs::rename(&part.path, &path)?;
+        part.path.clone_from(&path);
+        // A row must not outlive its bytes in a power cut, so the name is on the disk before the row is.
+        let root = self.root.clone();
+        blocking(move || sync_directory(&root)).await?;
         part.finished = true;
         let path = path.into_os_string().into_string();
         let path =
@@ -260,6 +271,35 @@ fn private_options() -> OpenOptions {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     options
+}
+
+/// Removes files that were begun by a process that is gone. Other servers may be writing into the same directory, and
+/// other programs keep files there under names that people chose.
+fn remove_abandoned(root: &Path) -> io::Result<()> {
+    for entry in std::fs::read_dir(root)? {
+        let entry = entry?;
+        let ours = |name: &str| name.strip_suffix(".part").is_some_and(|id| Uuid::try_parse(id).is_ok());
+        if entry.file_name().to_str().is_none_or(|name| !ours(name)) {
+            continue;
+        }
+        let age = entry.metadata().and_then(|found| found.modified()).map(|modified| modified.elapsed());
+        if matches!(age, Ok(Ok(age)) if age > ABANDONED) {
+            tracing::info!(file = ?entry.file_name(), "removing what a process that is gone has left of a file");
+            std::fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+/// Makes sure that the names in a directory survive a power cut.
+#[cfg(unix)]
+fn sync_directory(path: &Path) -> io::Result<()> {
+    File::open(path)?.sync_all()
+}
+
+#[cfg(not(unix))]
+fn sync_directory(_: &Path) -> io::Result<()> {
+    Ok(())
 }
 
 fn make_directory(path: &Path) -> io::Result<()> {

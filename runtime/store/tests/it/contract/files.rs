@@ -16,6 +16,7 @@ claims! {
     bytes_outside_of_the_storage_are_not_read,
     files_that_nobody_reads_or_writes_on_are_not_open,
     a_file_that_changes_under_its_reader_ends_with_an_error,
+    what_a_killed_process_left_of_a_file_is_removed,
 }
 
 async fn bytes_come_back_as_they_were_stored(world: &World) {
@@ -180,6 +181,26 @@ async fn files_that_nobody_reads_or_writes_on_are_not_open(world: &World) {
     }
 }
 
+async fn what_a_killed_process_left_of_a_file_is_removed(world: &World) {
+    let uploads = world.files.path().join("uploads");
+    let left = |name: &str, hours: u64| {
+        let file = std::fs::File::create(uploads.join(name)).unwrap();
+        let modified = file.metadata().unwrap().modified().unwrap();
+        file.set_modified(modified - std::time::Duration::from_secs(hours * 3600)).unwrap();
+    };
+    let (old, new) = (uuid::Uuid::new_v4(), uuid::Uuid::new_v4());
+    let [old, new, others] = [format!("{old}.part"), format!("{new}.part"), format!("{old}_a.part")];
+    left(&old, 25);
+    left(&new, 23);
+    left(&others, 25);
+    LocalFiles::new(&uploads).unwrap();
+    let mut expected = vec![new, others];
+    expected.sort();
+    let mut found = world.stored_files();
+    found.sort();
+    assert_eq!(found, expected);
+}
+
 async fn a_file_that_changes_under_its_reader_ends_with_an_error(world: &World) {
     let (files, me) = (world.store.files(), own(&world.alice));
     let bytes = vec![b'x'; 200_000];
@@ -189,8 +210,23 @@ async fn a_file_that_changes_under_its_reader_ends_with_an_error(world: &World) 
     assert!(reading.try_next().await.unwrap().is_some());
     std::fs::write(&path, vec![b'y'; 300_000]).unwrap();
     assert!(reading.try_next().await.is_err(), "half of one and half of another");
-    let (_, mut reading) = files.open(&me, &id).await.unwrap().unwrap();
-    assert!(reading.try_next().await.unwrap().is_some());
+    // The same length, in place and by another file; either is told by one thing alone.
+    let (other, bytes) = (world.files.path().join("other"), vec![b'z'; 300_000]);
+    let began = async || {
+        let (_, mut reading) = files.open(&me, &id).await.unwrap().unwrap();
+        assert!(reading.try_next().await.unwrap().is_some());
+        (reading, std::fs::metadata(&path).unwrap().modified().unwrap())
+    };
+    let (mut reading, modified) = began().await;
+    let file = std::fs::File::options().write(true).open(&path).unwrap();
+    file.set_modified(modified + std::time::Duration::from_secs(1)).unwrap();
+    assert!(reading.try_next().await.is_err(), "changed in place");
+    let (mut reading, modified) = began().await;
+    std::fs::write(&other, &bytes).unwrap();
+    std::fs::File::options().write(true).open(&other).unwrap().set_modified(modified).unwrap();
+    std::fs::rename(&other, &path).unwrap();
+    assert!(reading.try_next().await.is_err(), "another file");
+    let (mut reading, _) = began().await;
     assert!(files.delete(&me, &id).await.unwrap());
     assert!(reading.try_next().await.is_err());
 }
