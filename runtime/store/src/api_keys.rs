@@ -124,12 +124,12 @@ impl ApiKeys {
                 .take()
         };
         let arguments = [hash.as_str().into()];
-        let found = self.store.db().fetch_known(&READ, make, &arguments, 1, |row| {
+        let found = self.store.db().fetch_known_optional(&READ, make, &arguments, |row| {
             Ok((ApiKeyId(row.text("key_id")?), users::read(row)?, row.text("key_hash")?))
         });
         // The index finds a hash, not a secret, so its timing tells nothing; this guards against a server that compares loosely.
         let same = |stored: &str| bool::from(stored.as_bytes().ct_eq(hash.as_bytes()));
-        Ok(found.await?.pop().filter(|(_, _, stored)| same(stored)).map(|(id, user, _)| (id, user)))
+        Ok(found.await?.filter(|(_, _, stored)| same(stored)).map(|(id, user, _)| (id, user)))
     }
 
     /// Keys of a person, or all, oldest first.

@@ -51,7 +51,7 @@ impl ChatMessages {
             select.and_where(Expr::col(("chat_message", "id")).eq(known::text(2))).take()
         };
         let arguments = [user.into(), chat.as_str().into(), key.into()];
-        Ok(self.store.reads().fetch_known(known, make, &arguments, 1, row::read).await?.pop())
+        self.store.reads().fetch_known_optional(known, make, &arguments, row::read).await
     }
 
     /// Messages of a chat that the authority reaches, oldest first.

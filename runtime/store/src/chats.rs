@@ -46,12 +46,8 @@ impl Chats {
             select.and_where(Expr::col(("chat", "id")).eq(known::text(1)));
             select.and_where(or_nothing(visible(&template, Access::Read, backend))).take()
         };
-        Ok(self
-            .store
-            .reads()
-            .fetch_known(known, make, &[user.into(), id.as_str().into()], 1, read)
-            .await?
-            .pop())
+        let arguments = [user.into(), id.as_str().into()];
+        self.store.reads().fetch_known_optional(known, make, &arguments, read).await
     }
 
     /// Chats that the authority reaches, latest change first.
@@ -62,11 +58,11 @@ impl Chats {
         page: &PageRequest,
     ) -> Result<Page<Chat>, StoreError> {
         let after: Option<(i64, String)> = cursor::read(page)?;
-        let updated_at_of = || cursor::time(("chat", "updated_at"));
         let folder = filter.folder.as_deref().is_none_or(can_name);
         let Some(rows) = visible(authority, Access::Read, self.store.backend()).filter(|_| folder) else {
             return Ok(Page { items: Vec::new(), next: None });
         };
+        let updated_at_of = || cursor::time(("chat", "updated_at"));
         let mut select = select();
         select
             .and_where(rows)
@@ -256,6 +252,10 @@ fn folder_of(folder: &str, owner: &UserId) -> SelectStatement {
         .expr(Expr::cust("1"))
         .from("folder")
         .and_where(Expr::col(("folder", "id")).eq(folder))
+        .and_where(Expr::col(("folder", "user_id")).eq(owner.as_str()))
+        .take()
+}
+
 fn checked_title(title: &str) -> Result<String, StoreError> {
     let title = clean(title);
     if title.len() > TITLE_MAX {
@@ -265,10 +265,6 @@ fn checked_title(title: &str) -> Result<String, StoreError> {
         )));
     }
     Ok(title.into_owned())
-}
-
-        .and_where(Expr::col(("folder", "user_id")).eq(owner.as_str()))
-        .take()
 }
 
 fn no_folder() -> StoreError {

@@ -26,11 +26,6 @@ impl Config {
             let key = Expr::col("key").eq(known::text(0));
             Query::select().column("value").from("config").and_where(key).take()
         };
-        Ok(self
-            .store
-            .reads()
-            .fetch_known(&READ, make, &[key.into()], 1, |row| row.json("value"))
-            .await?
-            .pop())
+        self.store.reads().fetch_known_optional(&READ, make, &[key.into()], |row| row.json("value")).await
     }
 }

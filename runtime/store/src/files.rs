@@ -42,12 +42,8 @@ impl Files {
             let marked = FileId::new(known::text(1));
             select().and_where(or_nothing(one(&template, Access::Read, &marked))).take()
         };
-        Ok(self
-            .store
-            .reads()
-            .fetch_known(known, make, &[user.into(), id.as_str().into()], 1, read)
-            .await?
-            .pop())
+        let arguments = [user.into(), id.as_str().into()];
+        self.store.reads().fetch_known_optional(known, make, &arguments, read).await
     }
 
     /// Files that the authority reaches and whose name contains `name`, newest first.
@@ -107,11 +103,11 @@ impl Files {
             name,
             content_type: Some(content_type),
             size: Some(stored.size),
-        let bytes = Unowned { storage, path: stored.path.clone(), kept: false };
             hash: None,
             created_at: now,
             updated_at: now,
         };
+        let bytes = Unowned { storage, path: stored.path.clone(), kept: false };
         let insert = self.insert(&file, &stored, allowed)?;
         let store = self.store.clone();
         to_the_end(async move {

@@ -52,7 +52,7 @@ impl Kv {
             self.store.now().into(),
             key.as_bytes().to_vec().into(),
         ];
-        let entry = self.store.reads().fetch_known(known, make, &arguments, 1, |row| {
+        let entry = self.store.reads().fetch_known_optional(known, make, &arguments, |row| {
             Ok(KvEntry {
                 key: key.to_owned(),
                 value: row.bytes("value")?,
@@ -60,7 +60,7 @@ impl Kv {
                 expires_at: row.int_opt("expires_at")?,
             })
         });
-        Ok(entry.await?.pop())
+        entry.await
     }
 
     /// Writes an entry, for `ttl` seconds or for good; its version.

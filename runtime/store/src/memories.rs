@@ -35,12 +35,8 @@ impl Memories {
             select.and_where(Expr::col(("memory", "id")).eq(known::text(1)));
             select.and_where(or_nothing(visible(&template))).take()
         };
-        Ok(self
-            .store
-            .reads()
-            .fetch_known(known, make, &[user.into(), id.as_str().into()], 1, read)
-            .await?
-            .pop())
+        let arguments = [user.into(), id.as_str().into()];
+        self.store.reads().fetch_known_optional(known, make, &arguments, read).await
     }
 
     /// Memories that the authority reaches, by id.

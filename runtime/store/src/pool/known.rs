@@ -66,23 +66,20 @@ impl Slot {
     fn of(value: Value) -> Self {
         let number = match &value {
             Value::BigUnsigned(Some(LIMIT)) => return Self::Limit,
-            Value::String(Some(mark)) => {
-                mark.strip_prefix("\u{1}argument ").and_then(|mark| mark.strip_suffix('\u{1}')?.parse().ok())
+            Value::String(Some(mark)) => marked(mark),
+            Value::Bytes(Some(mark)) => std::str::from_utf8(mark).ok().and_then(marked),
+            Value::BigInt(Some(mark)) => {
+                mark.checked_sub(NUMBERS).and_then(|n| usize::try_from(n).ok()).filter(|n| *n < 64)
             }
-            Value::Bytes(Some(mark)) => match std::str::from_utf8(mark) {
-                Ok(mark) => return Self::of_mark(mark).unwrap_or(Self::Fixed(value)),
-                Err(_) => None,
-            },
-            Value::BigInt(Some(mark)) => mark.checked_sub(NUMBERS).filter(|n| (0..64).contains(n)),
             _ => None,
         };
-        number.and_then(|number: i64| usize::try_from(number).ok()).map_or(Self::Fixed(value), Self::Argument)
+        number.map_or(Self::Fixed(value), Self::Argument)
     }
+}
 
-    fn of_mark(mark: &str) -> Option<Self> {
-        let number = mark.strip_prefix("\u{1}argument ")?.strip_suffix('\u{1}')?;
-        number.parse().ok().map(Self::Argument)
-    }
+/// The number of a text argument's mark.
+fn marked(mark: &str) -> Option<usize> {
+    mark.strip_prefix("\u{1}argument ")?.strip_suffix('\u{1}')?.parse().ok()
 }
 
 impl Db {
@@ -114,6 +111,21 @@ impl Db {
         let mut lease = self.lease().await?;
         self.count();
         self.noted(in_time(lease.rows(built, kept(cap), budget.as_deref(), map)).await)
+    }
+
+    /// As `fetch_known`, of the first row.
+    pub(crate) async fn fetch_known_optional<T, F>(
+        &self,
+        known: &Known,
+        make: impl FnOnce() -> SelectStatement,
+        arguments: &[Value],
+        map: F,
+    ) -> Result<Option<T>, StoreError>
+    where
+        T: Send,
+        F: FnMut(&Row<'_>) -> Result<T, StoreError> + Send,
+    {
+        Ok(self.fetch_known(known, make, arguments, 1, map).await?.pop())
     }
 }
 
