@@ -18,7 +18,7 @@ use sqlx::{MySqlPool, PgPool, SqlitePool};
 
 pub use self::budget::RowBudget;
 pub(crate) use self::db::Refusal;
-pub use self::db::{Db, bigint, json, json_or_null};
+pub use self::db::{Db, bigint, json};
 pub use self::lease::Statement;
 pub use self::options::Options;
 pub use self::row::Row;

@@ -13,7 +13,8 @@ use super::{Backend, Pool, Row, RowBudget, Tx};
 use crate::error::StoreError;
 
 /// Longest time that a statement may take before its connection is given up.
-/// The servers' own limits are shorter; this one is for servers that do not answer at all.
+/// The servers' own limits are shorter; this one is for servers that do not answer at all, and for SQLite, which has none:
+/// there the statement goes on to its end on its connection's thread, which is no longer counted among the pool's.
 pub(super) const CLIENT_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Longest time that a plugin's statement waits for its share of the pool.
@@ -229,12 +230,11 @@ impl Db {
 
 /// A JSON text as a value for a JSON column. PostgreSQL needs to be told; the others keep text.
 pub fn json(backend: Backend, text: impl Into<String>) -> SimpleExpr {
-    typed(backend, Some(text.into()))
-}
-
-/// As `json`; none becomes SQL NULL.
-pub fn json_or_null(backend: Backend, text: Option<String>) -> SimpleExpr {
-    typed(backend, text)
+    let value = Expr::val(text.into());
+    match backend {
+        Backend::Postgres => value.cast_as(Alias::new("json")),
+        Backend::Sqlite | Backend::MySql => value,
+    }
 }
 
 /// A sum or count as a number that `Row::int` reads. PostgreSQL and MySQL sum integers as decimals.
@@ -243,14 +243,6 @@ pub fn bigint(backend: Backend, expr: SimpleExpr) -> SimpleExpr {
         Backend::Sqlite => expr,
         Backend::Postgres => expr.cast_as(Alias::new("bigint")),
         Backend::MySql => expr.cast_as(Alias::new("signed")),
-    }
-}
-
-fn typed(backend: Backend, text: Option<String>) -> SimpleExpr {
-    let value = Expr::val(text);
-    match backend {
-        Backend::Postgres => value.cast_as(Alias::new("json")),
-        Backend::Sqlite | Backend::MySql => value,
     }
 }
 

@@ -268,7 +268,8 @@ fn read<T>(
     Ok(value)
 }
 
-/// As `rows` with a cap of one. SQLite's thread need not be woken again to hear that there are no more.
+/// As `rows` with a cap of one. SQLite's thread sends the row and the end of the result without being asked again; this
+/// task is spared the second wait, for an end that it knows.
 async fn first_of_sqlite<T>(
     connection: &mut sqlx::SqliteConnection,
     built: Built,

@@ -12,7 +12,7 @@ pub struct Options {
     pub max_connections: u32,
     /// How long to wait for a connection.
     pub acquire_timeout: Duration,
-    /// How long a statement may run; none means no limit.
+    /// How long a server may take for a statement; none means no limit. SQLite knows no such limit.
     pub statement_timeout: Option<Duration>,
     /// How long a statement waits for another program's lock.
     pub lock_timeout: Duration,

@@ -32,10 +32,10 @@ impl Tx {
         self.db.backend()
     }
 
-    /// Reads at most `cap` rows; the statement's LIMIT is set here.
+    /// Reads at most `cap` rows, for the store's own purposes and outside of any budget; the statement's LIMIT is set here.
     ///
     /// # Errors
-    /// `RowLimit` and `ByteLimit` where the budget ends, and what a statement can meet.
+    /// What a statement can meet. The transaction can then only be rolled back.
     pub async fn fetch_all<T, F>(
         &mut self,
         select: &mut SelectStatement,
@@ -46,11 +46,10 @@ impl Tx {
         T: Send,
         F: FnMut(&Row<'_>) -> Result<T, StoreError> + Send,
     {
-        let budget = self.db.budget();
-        let built = bounded(self.backend(), select, cap, budget.as_deref())?;
+        let built = bounded(self.backend(), select, cap, None)?;
         let Self { db, lease, failed } = self;
         db.count();
-        let rows = in_time(open(lease)?.rows(built, kept(cap), budget.as_deref(), map)).await;
+        let rows = in_time(open(lease)?.rows(built, kept(cap), None, map)).await;
         *failed |= rows.is_err();
         db.noted(rows)
     }

@@ -12,6 +12,9 @@ mod contract;
 mod migrations;
 mod pool;
 
+use std::pin::pin;
+use std::task::Poll;
+
 use innkeeper_store::{Options, Pool};
 use innkeeper_testing::databases::{Backend, TestDatabase, database};
 use sqlx::AssertSqlSafe;
@@ -31,4 +34,22 @@ async fn run(pool: &Pool, sql: &str) {
         Pool::Postgres(pool) => drop(sqlx::raw_sql(sql).execute(pool).await.unwrap()),
         Pool::MySql(pool) => drop(sqlx::raw_sql(sql).execute(pool).await.unwrap()),
     }
+}
+
+/// Polls a future `polls` times and drops it, unless it ends before.
+async fn cut<F: Future>(future: F, polls: usize) -> Option<F::Output> {
+    let mut future = pin!(future);
+    let mut left = polls;
+    std::future::poll_fn(|context| {
+        if left == 0 {
+            return Poll::Ready(None);
+        }
+        left -= 1;
+        match future.as_mut().poll(context) {
+            Poll::Ready(output) => Poll::Ready(Some(output)),
+            Poll::Pending if left == 0 => Poll::Ready(None),
+            Poll::Pending => Poll::Pending,
+        }
+    })
+    .await
 }

@@ -5,34 +5,15 @@
 mod our_tables;
 mod shared_tables;
 
-use std::pin::pin;
-use std::task::Poll;
 use std::time::Duration;
 
 use sea_query::{Expr, ExprTrait, Query};
 
 use super::*;
+use crate::cut;
 
 /// More polls than any write needs.
 const POLLS_MAX: usize = 2000;
-
-/// Polls a future `polls` times and drops it, unless it ends before.
-async fn cut<F: Future>(future: F, polls: usize) -> Option<F::Output> {
-    let mut future = pin!(future);
-    let mut left = polls;
-    std::future::poll_fn(|context| {
-        if left == 0 {
-            return Poll::Ready(None);
-        }
-        left -= 1;
-        match future.as_mut().poll(context) {
-            Poll::Ready(output) => Poll::Ready(Some(output)),
-            Poll::Pending if left == 0 => Poll::Ready(None),
-            Poll::Pending => Poll::Pending,
-        }
-    })
-    .await
-}
 
 /// Cuts `write` after 0, 1, 2 … polls until it ends. `parts` says of each part of the write whether it is there:
 /// all must be or none, and all once it has ended.

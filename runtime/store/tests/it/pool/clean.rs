@@ -1,8 +1,5 @@
 //! A call that is dropped anywhere leaves a clean connection, and all or nothing written.
 
-use std::future::Future;
-use std::pin::pin;
-use std::task::Poll;
 use std::time::Duration;
 
 use innkeeper_store::{Db, Options, StoreError, connect};
@@ -11,6 +8,7 @@ use innkeeper_testing::on_each_backend;
 use sea_query::{Alias, Expr, Query};
 
 use super::{ids, insert, probe};
+use crate::cut;
 
 on_each_backend!(
     a_transaction_dropped_at_any_await_leaves_all_or_nothing,
@@ -18,20 +16,6 @@ on_each_backend!(
     a_dropped_transaction_is_rolled_back,
     connections_that_died_while_idle_are_replaced,
 );
-
-/// Polls a future so many times, then drops it; whether it had ended by then.
-async fn poll_times<T>(future: impl Future<Output = T>, times: usize) -> Option<T> {
-    let mut future = pin!(future);
-    let mut polls = 0;
-    std::future::poll_fn(move |cx| {
-        if polls == times {
-            return Poll::Ready(None);
-        }
-        polls += 1;
-        future.as_mut().poll(cx).map(Some)
-    })
-    .await
-}
 
 async fn count(db: &Db) -> usize {
     db.fetch_all(&mut ids(), 1000, |row| row.text("id")).await.unwrap().len()
@@ -55,7 +39,7 @@ async fn a_transaction_dropped_at_any_await_leaves_all_or_nothing(backend: Backe
             tx.fetch_all(&mut ids(), 10, |row| row.text("id")).await?;
             tx.commit().await
         };
-        let ended = poll_times(write, polls).await;
+        let ended = cut(write, polls).await;
         // A server may still be at work on the commit of a connection that is closed already.
         tokio::time::sleep(Duration::from_millis(20)).await;
         let now = count(&db).await;
@@ -81,7 +65,7 @@ async fn a_read_dropped_at_any_await_leaves_a_clean_connection(backend: Backend)
     for polls in 1.. {
         let mut select = ids();
         let read = db.fetch_all(&mut select, 100, |row| row.text("id"));
-        if let Some(rows) = poll_times(read, polls).await {
+        if let Some(rows) = cut(read, polls).await {
             assert_eq!(rows.unwrap().len(), 100);
             break;
         }

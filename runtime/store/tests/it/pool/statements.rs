@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use innkeeper_store::pool::{bigint, json, json_or_null};
+use innkeeper_store::pool::{bigint, json};
 use innkeeper_store::{RowBudget, StoreError};
 use innkeeper_testing::databases::Backend;
 use innkeeper_testing::on_each_backend;
@@ -30,7 +30,7 @@ async fn values_come_back_as_they_went_in(backend: Backend) {
         ("none", None, None, None, None),
         ("Full", Some(i64::MAX), Some(false), Some("null"), Some(Vec::new())),
     ] {
-        let doc = json_or_null(db.backend(), doc.map(ToOwned::to_owned));
+        let doc = doc.map_or(Expr::null(), |doc| json(db.backend(), doc));
         let values = [id.into(), Expr::val(number), Expr::val(flag), doc, Expr::val(raw)];
         let insert = Query::insert()
             .into_table(Alias::new("probe"))
