@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::permission::{Grants, Permission};
 
 /// How many values the data of a plugin's event may hold, arrays, objects and all that is in them. Events are kept taken apart, many of
-/// a stream at once, and a value needs up to 36 times the memory of its text.
+/// a stream at once, so that this is less than what other texts may hold.
 pub const MAX_VALUES: usize = 10_000;
 
 /// An event: `{"type": …, "data": …}`.

@@ -45,7 +45,7 @@ impl Chunk {
                 && usage.is_some();
         let mut rest = Rest::default();
         if is_ours {
-            read_answer(&frame, choices.as_deref(), usage, &mut chunks, &mut rest);
+            read_answer(&frame, choices.as_deref(), usage, error.is_some(), &mut chunks, &mut rest);
         } else {
             frame
                 .entries()
@@ -78,18 +78,18 @@ fn read_event(raw: &str) -> Result<WireEvent, BodyError> {
     Ok(WireEvent::new(kind, data.map(|(data, _)| data).unwrap_or_default()))
 }
 
-/// Reads a frame of ours; what has no type goes to `rest`.
+/// Reads a frame of ours; what has no type goes to `rest`. An answer that failed ends with that, and its choices do not end
+/// by themselves.
 fn read_answer<'a>(
     frame: &Object<'a>,
     choices: Option<&[&'a str]>,
     usage: Option<Usage>,
+    failed: bool,
     chunks: &mut Vec<Chunk>,
     rest: &mut Rest<'a>,
 ) {
     let mut left = String::new();
     let from = chunks.len();
-    // An answer that failed ends with that, and its choices do not end by themselves.
-    let failed = frame.get("error").is_some_and(|raw| raw != "null");
     for (raw, position) in choices.unwrap_or_default().iter().zip(0..) {
         if let Some(choice) = read_choice(raw, position, failed, chunks) {
             left.push_str(if left.is_empty() { "" } else { "," });
