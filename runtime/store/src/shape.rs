@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use sea_query::{Alias, Expr, Func, Query, SelectStatement};
 
+use crate::columns::SHARED_TABLES;
 use crate::error::StoreError;
 use crate::pool::{Backend, Db, Refusal};
 
@@ -22,75 +23,30 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// More columns than any database has that we read; the answer is bounded all the same.
 const COLUMNS_MAX: u64 = 20_000;
 
-/// The columns of shared tables that the repositories use.
-const NEEDED: &[(&str, &[&str])] = &[
-    (
-        "user",
-        &[
-            "id",
-            "name",
-            "email",
-            "role",
-            "profile_image_url",
-            "last_active_at",
-            "updated_at",
-            "created_at",
-            "oauth",
-            "info",
-            "settings",
-            "scim",
-        ],
-    ),
-    ("auth", &["id", "email", "password", "active"]),
-    (
-        "chat",
-        &[
-            "id",
-            "user_id",
-            "title",
-            "created_at",
-            "updated_at",
-            "archived",
-            "chat",
-            "pinned",
-            "meta",
-            "folder_id",
-            "current_message_id",
-        ],
-    ),
-    (
-        "chat_message",
-        &[
-            "id",
-            "chat_id",
-            "user_id",
-            "role",
-            "parent_id",
-            "content",
-            "output",
-            "model_id",
-            "files",
-            "sources",
-            "embeds",
-            "done",
-            "status_history",
-            "error",
-            "usage",
-            "created_at",
-            "updated_at",
-            "meta",
-        ],
-    ),
-    ("shared_chat", &["id", "chat_id", "user_id"]),
+/// Columns of shared tables that the repositories use and give nobody: they are written, or decide who reaches what.
+const ALSO: &[(&str, &[&str])] = &[
+    ("user", &["oauth", "info", "settings", "scim"]),
+    ("chat", &["chat", "tasks", "last_read_at", "variables"]),
+    ("chat_message", &["meta"]),
+    ("file", &["path", "data"]),
+    ("memory", &["meta"]),
+    ("auth", &["id"]),
+    ("tag", &["id", "name", "user_id"]),
+    ("chat_file", &["chat_id", "file_id"]),
+    ("shared_chat", &["id", "chat_id", "chat"]),
     ("access_grant", &["resource_type", "resource_id", "principal_type", "principal_id", "permission"]),
-    ("file", &["id", "user_id", "filename", "meta", "created_at", "hash", "data", "updated_at", "path"]),
-    ("memory", &["id", "user_id", "content", "updated_at", "created_at"]),
-    ("config", &["key", "value"]),
     ("group_member", &["group_id", "user_id"]),
     ("knowledge", &["id", "user_id"]),
     ("knowledge_file", &["knowledge_id", "file_id"]),
     ("folder", &["id", "user_id"]),
 ];
+
+/// The columns of shared tables that the repositories use, with their tables.
+fn needed() -> impl Iterator<Item = (&'static str, &'static str)> {
+    let given = SHARED_TABLES.iter().map(|table| (table.name, table.given));
+    let both = given.chain(ALSO.iter().copied());
+    both.flat_map(|(table, columns)| columns.iter().map(move |column| (table, *column)))
+}
 
 /// What the shared tables look like at present.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -103,17 +59,17 @@ pub struct Shape {
 impl Shape {
     /// Columns that are needed of a table and are not there; all of them where the table is not there.
     pub fn missing(&self, table: &str) -> Vec<&'static str> {
-        let needed = NEEDED.iter().find(|(name, _)| *name == table).map_or(&[][..], |(_, columns)| columns);
-        let found = self.columns.get(table);
-        needed.iter().filter(|column| !found.is_some_and(|found| found.contains(**column))).copied().collect()
+        self.lacking().filter(|(of, _)| *of == table).map(|(_, column)| column).collect()
     }
 
     /// All that is missing, as `table.column`.
     pub fn all_missing(&self) -> Vec<String> {
-        let of_table = |(table, _): &(&str, _)| -> Vec<String> {
-            self.missing(table).iter().map(|column| format!("{table}.{column}")).collect()
-        };
-        NEEDED.iter().flat_map(of_table).collect()
+        self.lacking().map(|(table, column)| format!("{table}.{column}")).collect()
+    }
+
+    fn lacking(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
+        needed()
+            .filter(|(table, column)| !self.columns.get(*table).is_some_and(|found| found.contains(*column)))
     }
 
     /// Whether rows of shared tables may be written.

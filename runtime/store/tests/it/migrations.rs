@@ -36,7 +36,7 @@ async fn column(pool: &Pool, sql: &str) -> Vec<String> {
 }
 
 /// The names of all tables.
-async fn tables(pool: &Pool) -> Vec<String> {
+pub(crate) async fn tables(pool: &Pool) -> Vec<String> {
     let sql = match pool {
         Pool::Sqlite(_) => "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name",
         Pool::Postgres(_) => {

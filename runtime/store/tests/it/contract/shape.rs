@@ -117,3 +117,39 @@ async fn revise(world: &World, revision: &str) {
 async fn drop_column(world: &World, table: &str, column: &str) {
     crate::run(world.store.pool(), &format!("ALTER TABLE {table} DROP COLUMN {column}")).await;
 }
+
+/// All columns that nobody asks for are gone, and each method does what it did.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn repositories_use_no_column_of_shared_tables_that_is_not_asked_for() {
+    let world = World::new(Backend::Sqlite).await.unwrap();
+    let (_database, empty) = crate::empty(Backend::Sqlite).await.unwrap();
+    let nothing = shape::look(&Db::new(empty)).await.unwrap();
+    for table in crate::migrations::tables(world.store.pool()).await {
+        if table.starts_with("innkeeper_") || table.starts_with("sqlite_") || table == "alembic_version" {
+            continue;
+        }
+        let needed = nothing.missing(&table).join("\", \"");
+        let mut sql = format!("PRAGMA foreign_keys = OFF; DROP TABLE \"{table}\"");
+        if !needed.is_empty() {
+            sql = format!(
+                "CREATE TABLE kept AS SELECT \"{needed}\" FROM \"{table}\"; {sql}; ALTER TABLE kept RENAME TO \"{table}\""
+            );
+        }
+        crate::run(world.store.pool(), &sql).await;
+    }
+    crate::run(world.store.pool(), "CREATE UNIQUE INDEX one_of_each ON tag (id, user_id)").await;
+    assert!(world.store.refresh_shape().await.unwrap().is_known());
+
+    super::statements::methods_of_the_shared_tables_send_a_constant_number_of_statements(&world).await;
+    let (store, me) = (&world.store, own(&world.alice));
+    let (chat, file) = (world.chat(&world.alice, "c").await, world.file(&world.alice, "f", b"x").await);
+    let id = world.say(&world.alice, &chat, "x").await;
+    let status = innkeeper_model::event::WireEvent::new("status", serde_json::json!({"description": "x"}));
+    store.chat_messages().apply_events(&me, &chat, &id, &[status]).await.unwrap();
+    assert!(store.chats().may_write(&own(&world.alice), &chat).await.unwrap());
+    assert!(store.files().open(&me, &file).await.unwrap().is_some());
+    assert!(store.users().find_by_email("alice@example.com").await.unwrap().is_some());
+    assert_eq!(store.users().get_many(&me, std::slice::from_ref(&world.alice)).await.unwrap().len(), 1);
+    store.api_keys().create(&world.alice, "k").await.unwrap();
+    assert!(store.users().delete(&world.alice).await.unwrap());
+}

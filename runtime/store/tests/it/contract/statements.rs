@@ -26,7 +26,7 @@ macro_rules! sends {
     }};
 }
 
-async fn methods_of_the_shared_tables_send_a_constant_number_of_statements(world: &World) {
+pub(super) async fn methods_of_the_shared_tables_send_a_constant_number_of_statements(world: &World) {
     let (store, alice, me) = (&world.store, &world.alice, own(&world.alice));
     for round in 0..2 {
         let users = store.users();
