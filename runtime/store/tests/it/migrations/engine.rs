@@ -226,7 +226,7 @@ async fn a_migration_takes_as_long_as_it_takes(backend: Backend) {
     let pool = innkeeper_store::connect(&options).await.unwrap();
     let mut slow = migration(1, "0.1.0", ONE, None);
     let with = |sleep: &str| Scripts { up: format!("{sleep};\n{ONE}").into(), down: None };
-    (slow.postgres, slow.mysql) = (with("SELECT pg_sleep(1)"), with("DO SLEEP(1)"));
+    (slow.postgres, slow.mysql) = (with("SELECT pg_sleep(1)"), with("SELECT SLEEP(1)"));
     set(vec![slow]).upgrade(&pool, &clock(), Target::Latest).await.unwrap();
     assert_eq!(tables(&pool).await, ["innkeeper_migration", "innkeeper_one"]);
     let sleep = match backend {
