@@ -1,8 +1,9 @@
 //! `chat-messages`: messages as they are stored.
 
 use innkeeper_model::chat_message::{MessageUpdate, NewMessage, StoredMessage};
+use innkeeper_model::event::source_shows_html;
 use innkeeper_model::page::{Page, PageRequest};
-use innkeeper_model::{ChatId, Error, MessageId, Permission};
+use innkeeper_model::{ChatId, Error, MessageId, Permission, json};
 use wasmtime::component::Accessor;
 
 use crate::bindings::innkeeper::plugin::chat_messages::{self as wit, HostWithStore};
@@ -69,7 +70,7 @@ async fn update(
     {
         check_array(field, array.as_ref())?;
     }
-    if change.embeds.is_some() {
+    if change.embeds.is_some() || change.sources.as_deref().map_or(Ok(false), show_html)? {
         call.require(Permission::EventsHtml)?;
     }
     let (messages, authority) = (call.store().chat_messages(), call.authority(WRITE));

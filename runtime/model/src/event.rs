@@ -83,22 +83,40 @@ pub const EMITTED: &[&str] = &[
 pub const CALLED: &[&str] = &["confirmation", "input", "request:user_input"];
 
 /// Whether an event puts a document into the person's page.
-/// Embeds are addresses or HTML, and an address may be a `data:` or `javascript:` one, so only plain `https:` and `http:` addresses and paths are not HTML.
 fn shows_html(kind: &str, data: &Value) -> bool {
-    if kind != "embeds" && kind != "chat:message:embeds" {
-        return false;
+    match kind {
+        "embeds" | "chat:message:embeds" => match data.get("embeds") {
+            Some(Value::Array(items)) => !items.iter().all(is_address),
+            _ => true,
+        },
+        "source" | "citation" => source_shows_html(data),
+        _ => false,
     }
-    let address = |text: &str| {
-        let text = text.trim();
-        let plain = text.starts_with("https://")
-            || text.starts_with("http://")
-            || (text.starts_with('/') && !text.starts_with("//"));
-        plain && !text.contains(['<', '>', '"', '\'', '\n', '\r'])
+}
+
+/// Whether a source of a message puts a document into the person's page: clients show its passages as text, but for those that `metadata`
+/// calls HTML, which get a frame of their own, and open its `embed_url` in a frame.
+pub fn source_shows_html(source: &Value) -> bool {
+    let set = |value: &Value| !matches!(value, Value::Null | Value::Bool(false));
+    let is_html = |about: &Value| about.get("html").is_some_and(set);
+    let passages = match source.get("metadata") {
+        Some(Value::Array(items)) => items.iter().any(is_html),
+        // Clients find the entry of a passage by its index, which may be the key of an object.
+        Some(Value::Object(items)) => items.values().any(is_html),
+        _ => false,
     };
-    match data.get("embeds") {
-        Some(Value::Array(items)) => !items.iter().all(|item| item.as_str().is_some_and(address)),
-        _ => true,
-    }
+    let embeds = source.get("source").and_then(|about| about.get("embed_url"));
+    passages || embeds.is_some_and(|address| set(address) && !is_address(address))
+}
+
+/// Whether something that is to be shown in a frame is no HTML. An address may be a `data:` or `javascript:` one, so only plain `https:` and
+/// `http:` addresses and paths are none.
+fn is_address(value: &Value) -> bool {
+    let Some(text) = value.as_str().map(str::trim) else { return false };
+    let plain = text.starts_with("https://")
+        || text.starts_with("http://")
+        || (text.starts_with('/') && !text.starts_with("//"));
+    plain && !text.contains(['<', '>', '"', '\'', '\n', '\r'])
 }
 
 /// Types that are kept in the message, in chats of ours.
@@ -150,6 +168,31 @@ mod tests {
             json!("x"),
         ] {
             assert_eq!(html(bad.clone()), Err(Permission::EventsHtml), "{bad}");
+        }
+        let document = |more: Value| {
+            let mut source =
+                json!({"source": {"name": "n"}, "document": ["<script>"], "metadata": [{"source": "s"}]});
+            source.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            source
+        };
+        let embed = |address: Value| document(json!({"source": {"name": "n", "embed_url": address}}));
+        let metadata = |metadata: Value| document(json!({ "metadata": metadata }));
+        for (source, expected) in [
+            (document(json!({})), Ok(())),
+            (metadata(json!([{"html": false}, {"html": null}, {}, 1])), Ok(())),
+            (metadata(json!([{}, {"html": true}])), Err(Permission::EventsHtml)),
+            (metadata(json!([{"html": 1}])), Err(Permission::EventsHtml)),
+            (metadata(json!([{"html": "no"}])), Err(Permission::EventsHtml)),
+            (metadata(json!({"0": {"html": true}})), Err(Permission::EventsHtml)),
+            (embed(json!(null)), Ok(())),
+            (embed(json!("https://example.org/a")), Ok(())),
+            (embed(json!("data:text/html,x")), Err(Permission::EventsHtml)),
+            (embed(json!("javascript:x")), Err(Permission::EventsHtml)),
+        ] {
+            for kind in ["source", "citation"] {
+                let event = WireEvent::new(kind, source.clone());
+                assert_eq!(check(&event, Direction::Emit, &emit), expected, "{kind} {source}");
+            }
         }
     }
 

@@ -76,7 +76,7 @@ fn needs(kind: &str, direction: Direction) -> String {
     let asks = |data| event::check(&WireEvent::new(kind, data), direction, &grants);
     match asks(json!({ "embeds": ["https://example.org/"] })) {
         Err(further) => format!("`{first}` and `{further}`"),
-        Ok(()) => match asks(json!({ "embeds": ["<p>"] })) {
+        Ok(()) => match asks(json!({ "embeds": ["<p>"], "metadata": [{"html": true}] })) {
             Err(further) => format!("`{first}`, for HTML also `{further}`"),
             Ok(()) => format!("`{first}`"),
         },
@@ -111,6 +111,8 @@ mod tests {
     fn table_says_what_the_code_decides() {
         assert_eq!(needs("status", Direction::Emit), "`events.emit`");
         assert_eq!(needs("execute", Direction::Call), "`events.call` and `events.script`");
-        assert_eq!(needs("embeds", Direction::Emit), "`events.emit`, for HTML also `events.html`");
+        for kind in ["embeds", "source"] {
+            assert_eq!(needs(kind, Direction::Emit), "`events.emit`, for HTML also `events.html`");
+        }
     }
 }

@@ -157,8 +157,13 @@ async fn its_events_are_progress_and_sources_and_nothing_else() {
         "invented",
     ];
     let data = json!({ "content": "x", "embeds": ["https://example.org"], "files": [] });
-    upstream
-        .say(kinds.iter().map(|kind| json!({ "event": {"type": kind, "data": data} }).to_string()).collect());
+    let html = json!({ "document": ["<script>"], "metadata": [{"html": true}] });
+    let mut frames: Vec<_> =
+        kinds.iter().map(|kind| json!({ "event": {"type": kind, "data": data} }).to_string()).collect();
+    // A document is none of its sources, nor in a list of them.
+    frames.push(json!({ "event": {"type": "source", "data": html} }).to_string());
+    frames.push(json!({ "sources": [html] }).to_string());
+    upstream.say(frames);
     let world = with(&upstream).await;
     for model in ["gpt-fake", "forward.gpt-fake"] {
         let said = world.chat(world.turn(model, "hi")).await;

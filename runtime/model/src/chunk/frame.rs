@@ -1,5 +1,7 @@
 //! Frames of a streamed answer taken apart: OpenAI's `chat.completion.chunk`, events, errors.
 
+use serde_json::Value;
+
 use super::{Chunk, Delta, index};
 use crate::chat_request::record::Rest;
 use crate::chat_request::{BodyError, Usage};
@@ -17,7 +19,7 @@ impl Chunk {
     /// Takes the data of one frame apart, in the order in which it counts: event, then text and the ends of choices, then figures, then what is left.
     ///
     /// All text that a client would show is typed, whatever else the frame holds, so that filters see it; an event is always [`Chunk::Event`],
-    /// so that its permission can be checked. The further fields of a choice that ends go with its end; what else has no type of its own
+    /// so that its permission can be checked, and so are `sources` that show a document, as events of the type `source`. The further fields of a choice that ends go with its end; what else has no type of its own
     /// (`logprobs`, `sources`, …) follows as one [`Chunk::Raw`] without them.
     /// A frame that is nothing of OpenAI's comes as [`Chunk::Raw`] whole; one that says nothing gives no chunk.
     /// Give a plugin's own [`Chunk::Raw`] to this function before it goes on.
@@ -35,26 +37,29 @@ impl Chunk {
         if let Some(event) = event {
             chunks.push(Self::Event(read_event(event)?));
         }
+        let sources = documents(frame.get("sources"))?;
+        let is_event = |key: &str| match key {
+            "event" => event.is_some(),
+            "sources" => !sources.is_empty(),
+            _ => false,
+        };
+        chunks.extend(sources.iter().cloned().map(|data| Self::Event(WireEvent::new("source", data))));
         let error = frame.get("error").filter(|raw| *raw != "null");
         let choices = frame.get("choices").and_then(|raw| json::array(raw).ok());
         let usage = frame.get("usage").and_then(|raw| Usage::from_json(raw).ok());
-        let taken = |key: &str| key == "usage" && usage.is_some() || key == "event" && event.is_some();
+        let taken = |key: &str| key == "usage" && usage.is_some() || is_event(key);
         let is_ours = choices.is_some()
             || error.is_some()
             || frame.entries().iter().all(|entry| taken(&entry.key) || ENVELOPE.contains(&&*entry.key))
                 && usage.is_some();
         let mut rest = Rest::default();
         if is_ours {
-            read_answer(&frame, choices.as_deref(), usage, error.is_some(), &mut chunks, &mut rest);
+            read_answer(&frame, choices.as_deref(), usage, error.is_some(), &is_event, &mut chunks, &mut rest);
         } else {
-            frame
-                .entries()
-                .iter()
-                .filter(|entry| event.is_none() || entry.key != "event")
-                .for_each(|entry| rest.keep(entry));
+            frame.entries().iter().filter(|entry| !is_event(&entry.key)).for_each(|entry| rest.keep(entry));
         }
         if let Some(rest) = rest.finish() {
-            let untouched = !is_ours && event.is_none() && !frame.had_duplicates();
+            let untouched = !is_ours && event.is_none() && sources.is_empty() && !frame.had_duplicates();
             chunks.push(Self::Raw(if untouched { text.to_owned() } else { rest }));
         } else if frame.entries().is_empty() {
             chunks.push(Self::Raw("{}".to_owned()));
@@ -78,6 +83,17 @@ fn read_event(raw: &str) -> Result<WireEvent, BodyError> {
     Ok(WireEvent::new(kind, data.map(|(data, _)| data).unwrap_or_default()))
 }
 
+/// The sources of a frame, if one of them shows a document.
+fn documents(raw: Option<&str>) -> Result<Vec<Value>, BodyError> {
+    let Some(items) = raw.and_then(|raw| json::array(raw).ok()) else { return Ok(Vec::new()) };
+    let read = |raw: &&str| json::parse(raw, event::MAX_VALUES).map(|(source, _)| source);
+    let sources = items.iter().map(read).collect::<Result<Vec<Value>, _>>();
+    let sources = sources.map_err(|error| {
+        BodyError::new("sources", format!("cannot be kept: {error}; send smaller numbers or less nesting"))
+    })?;
+    Ok(if sources.iter().any(event::source_shows_html) { sources } else { Vec::new() })
+}
+
 /// Reads a frame of ours; what has no type goes to `rest`. An answer that failed ends with that, and its choices do not end
 /// by themselves.
 fn read_answer<'a>(
@@ -85,6 +101,7 @@ fn read_answer<'a>(
     choices: Option<&[&'a str]>,
     usage: Option<Usage>,
     failed: bool,
+    is_event: &impl Fn(&str) -> bool,
     chunks: &mut Vec<Chunk>,
     rest: &mut Rest<'a>,
 ) {
@@ -98,10 +115,9 @@ fn read_answer<'a>(
     }
     let known = |entry: &&Entry<'a>| match &*entry.key {
         "choices" => choices.is_some(),
-        "event" => json::kind(entry.value) == Some(Kind::Object),
         "error" => true,
         "usage" => usage.is_some() || entry.value == "null",
-        key => ENVELOPE.contains(&key) || entry.value == "null",
+        key => is_event(key) || ENVELOPE.contains(&key) || entry.value == "null",
     };
     let others: Vec<_> = frame.entries().iter().filter(|entry| !known(entry)).collect();
     if !left.is_empty() || (choices.is_some() && !others.is_empty()) {

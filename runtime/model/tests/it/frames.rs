@@ -120,6 +120,15 @@ fn what_has_no_type_follows_raw_without_the_text() {
     let sources = r#"{"choices":[{"delta":{"content":"hi"}}],"sources":[1]}"#;
     check(sources, &[text("hi"), Chunk::Raw(r#"{"choices":[],"sources":[1]}"#.into())]);
     check(r#"{"sources": [1]}"#, &[Chunk::Raw(r#"{"sources": [1]}"#.into())]);
+    // A list of sources is no way round the permission for HTML.
+    let html = r#"{"document":["<script>"],"metadata":[{"html":true}]}"#;
+    let shown = || Chunk::Event(WireEvent::new("source", serde_json::from_str(html).unwrap()));
+    check(&format!(r#"{{"sources":[{html}]}}"#), &[shown()]);
+    check(&format!(r#"{{"x":1,"sources":[{html}]}}"#), &[shown(), Chunk::Raw(r#"{"x":1}"#.into())]);
+    check(
+        &format!(r#"{{"choices":[{{"delta":{{"content":"hi"}}}}],"sources":[{html}]}}"#),
+        &[shown(), text("hi")],
+    );
     check("[1]", &[Chunk::Raw("[1]".into())]);
     check("{}", &[Chunk::Raw("{}".into())]);
     let written = frame_json("i", 5, "m", &Chunk::Raw(left.into())).unwrap();

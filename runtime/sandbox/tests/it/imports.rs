@@ -203,9 +203,19 @@ async fn html_in_a_stored_message_needs_the_permission_for_html() {
     let call = world.call(&probe).grant(&[Permission::ChatMessagesWrite]);
     let answer = call.probe("chat-messages.update", args(json!({"embeds": "[]"}))).await;
     assert_eq!(answer["error"]["subject"], "events.html", "{answer}");
-    let call = world.call(&probe).grant(&[Permission::ChatMessagesWrite, Permission::EventsHtml]);
-    let answer = call.probe("chat-messages.update", args(embeds)).await;
-    assert!(answer.get("ok").is_some(), "{answer}");
+    let document = |html: bool| json!({"sources": json!([{"document": ["<script>"], "metadata": [{"html": html}]}]).to_string()});
+    let call = world.call(&probe).grant(&[Permission::ChatMessagesWrite]);
+    let answer = call.probe("chat-messages.update", args(document(true))).await;
+    assert_eq!(answer["error"]["subject"], "events.html", "{answer}");
+    let call = world.call(&probe).grant(&[Permission::ChatMessagesWrite]);
+    let mut answer = call.probe("chat-messages.update", args(document(false))).await;
+    for shown in [document(true), embeds] {
+        let mut args = args(shown);
+        args["version"] = answer["ok"]["version"].clone();
+        let call = world.call(&probe).grant(&[Permission::ChatMessagesWrite, Permission::EventsHtml]);
+        answer = call.probe("chat-messages.update", args).await;
+        assert!(answer.get("ok").is_some(), "{answer}");
+    }
 }
 
 #[tokio::test]
