@@ -1,8 +1,11 @@
 //! The two clocks of a call: one runs while the guest computes or waits for the host, the other while it waits for people and models.
+//! A guest that computes while something else of it waits for a person computes.
 //!
 //! The sandbox races the guest against `CallClock::expired`, outside the guest's event loop, which a spinning guest would starve.
 
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::sync::Notify;
@@ -47,6 +50,9 @@ impl Allowance {
 pub struct CallClock {
     state: Mutex<State>,
     changed: Notify,
+    waiters: AtomicU32,
+    /// The guest is being polled.
+    computing: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -54,7 +60,6 @@ struct State {
     allowance: Allowance,
     active: Duration,
     waiting: Duration,
-    waiters: u32,
     since: Instant,
     /// Neither clock runs: an instance is kept between two hooks.
     paused: bool,
@@ -69,40 +74,39 @@ impl CallClock {
             allowance,
             active: Duration::ZERO,
             waiting: Duration::ZERO,
-            waiters: 0,
             since: Instant::now(),
             paused: false,
             hook: None,
         };
-        Self { state: Mutex::new(state), changed: Notify::new() }
+        Self {
+            state: Mutex::new(state),
+            changed: Notify::new(),
+            waiters: AtomicU32::new(0),
+            computing: AtomicBool::new(false),
+        }
     }
 
-    /// Begins a new part of the call with bounds of its own; returns what the part before used, active and waiting.
-    pub fn restart(&self, allowance: Allowance) -> (Duration, Duration) {
-        let mut state = self.lock();
-        state.settle();
-        let used = (state.active, state.waiting);
+    /// Begins a new part of the call with bounds of its own.
+    pub fn restart(&self, allowance: Allowance) {
+        let mut state = self.settled();
         state.allowance = allowance;
         state.active = Duration::ZERO;
         state.waiting = Duration::ZERO;
         state.hook = None;
         drop(state);
         self.changed.notify_waiters();
-        used
     }
 
     /// Stops both clocks: nothing of the guest runs until `resume`.
     pub fn pause(&self) {
-        let mut state = self.lock();
-        state.settle();
+        let mut state = self.settled();
         state.paused = true;
         state.hook = None;
     }
 
     /// Goes on. With `hook`, the guest may be active for so long before the limit `hook` ends it.
     pub fn resume(&self, hook: Option<Duration>) {
-        let mut state = self.lock();
-        state.settle();
+        let mut state = self.settled();
         state.paused = false;
         state.hook = hook.map(|hook| state.active.saturating_add(hook));
         drop(state);
@@ -111,20 +115,42 @@ impl CallClock {
 
     /// What the present part has used, active and waiting.
     pub fn used(&self) -> (Duration, Duration) {
-        let mut state = self.lock();
-        state.settle();
+        let state = self.settled();
         (state.active, state.waiting)
     }
 
     /// What is left of the present part, active and waiting.
     pub fn left(&self) -> (Duration, Duration) {
-        let (active, waiting) = self.used();
-        self.lock().allowance.left(active, waiting)
+        let state = self.settled();
+        state.allowance.left(state.active, state.waiting)
+    }
+
+    /// Lets the guest compute, which counts as active whatever else of it waits; fails with the limit's name where it has computed for too long.
+    /// Where nothing waits, `expired` sees to that, and this costs next to nothing.
+    pub fn compute<R>(
+        &self,
+        cx: &mut Context<'_>,
+        run: impl FnOnce(&mut Context<'_>) -> Poll<R>,
+    ) -> Result<Poll<R>, &'static str> {
+        if self.is_waiting() {
+            drop(self.settled());
+        }
+        self.computing.store(true, Ordering::Relaxed);
+        let polled = run(cx);
+        let next = self.is_waiting().then(|| self.settled().next(true));
+        self.computing.store(false, Ordering::Relaxed);
+        match next {
+            Some((name, left)) if left.is_zero() && polled.is_pending() => Err(name),
+            _ => Ok(polled),
+        }
     }
 
     /// Puts the call on the waiting clock until the guard is dropped. Several may be held at once.
     pub fn wait(self: &Arc<Self>) -> Waiting {
-        self.shift(1);
+        let state = self.settled();
+        self.waiters.fetch_add(1, Ordering::Relaxed);
+        drop(state);
+        self.changed.notify_waiters();
         Waiting(Arc::clone(self))
     }
 
@@ -135,15 +161,10 @@ impl CallClock {
             let changed = self.changed.notified();
             tokio::pin!(changed);
             changed.as_mut().enable();
-            let left = {
-                let mut state = self.lock();
-                state.settle();
-                let (name, left) = state.next();
-                if left.is_zero() {
-                    return name;
-                }
-                left
-            };
+            let (name, left) = self.settled().next(self.is_waiting());
+            if left.is_zero() {
+                return name;
+            }
             tokio::select! {
                 () = tokio::time::sleep(left) => {}
                 () = changed => {}
@@ -151,40 +172,41 @@ impl CallClock {
         }
     }
 
-    fn shift(&self, by: i32) {
-        let mut state = self.lock();
-        state.settle();
-        state.waiters = state.waiters.saturating_add_signed(by);
-        drop(state);
-        self.changed.notify_waiters();
+    fn is_waiting(&self) -> bool {
+        self.waiters.load(Ordering::Relaxed) > 0
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The state, with the time until now on the clock that it belongs to.
+    fn settled(&self) -> MutexGuard<'_, State> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.settle(self.is_waiting() && !self.computing.load(Ordering::Relaxed));
+        state
     }
 }
 
 impl State {
     /// What ends the call if nothing changes, and in what time.
-    fn next(&self) -> (&'static str, Duration) {
+    fn next(&self, is_waiting: bool) -> (&'static str, Duration) {
         let (active, waiting) = self.allowance.left(self.active, self.waiting);
-        let is_waiting = self.waiters > 0;
-        match (self.allowance, self.hook.map(|hook| hook.saturating_sub(self.active))) {
-            (Allowance::Together { name, .. }, _) => (name, active),
-            _ if is_waiting => ("waiting", waiting),
-            (_, Some(hook)) if hook < active => ("hook", hook),
+        let computes = match self.hook.map(|hook| hook.saturating_sub(self.active)) {
+            Some(hook) if hook < active => ("hook", hook),
             _ => ("active", active),
+        };
+        match self.allowance {
+            Allowance::Together { name, .. } => (name, active),
+            Allowance::Apart { .. } if is_waiting && !computes.1.is_zero() => ("waiting", waiting),
+            Allowance::Apart { .. } => computes,
         }
     }
 
-    fn settle(&mut self) {
+    fn settle(&mut self, waits: bool) {
         let now = Instant::now();
         let elapsed = now.saturating_duration_since(self.since);
         self.since = now;
         if self.paused {
             return;
         }
-        if self.waiters > 0 {
+        if waits {
             self.waiting += elapsed;
         } else {
             self.active += elapsed;
@@ -198,7 +220,10 @@ pub struct Waiting(Arc<CallClock>);
 
 impl Drop for Waiting {
     fn drop(&mut self) {
-        self.0.shift(-1);
+        let state = self.0.settled();
+        self.0.waiters.fetch_sub(1, Ordering::Relaxed);
+        drop(state);
+        self.0.changed.notify_waiters();
     }
 }
 
@@ -251,6 +276,29 @@ mod tests {
         let before = Instant::now();
         assert_eq!(clock.expired().await, "background");
         assert_eq!(before.elapsed(), Duration::from_secs(2));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn computing_is_active_whatever_else_waits() {
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        let clock = clock(10, 100);
+        let _waiting = clock.wait();
+        let compute = |seconds, cx: &mut Context<'_>| {
+            clock.compute(cx, |_| {
+                let mut passes = Box::pin(tokio::time::advance(Duration::from_secs(seconds)));
+                while futures::FutureExt::now_or_never(&mut passes).is_none() {}
+                Poll::<()>::Pending
+            })
+        };
+        assert_eq!(compute(4, &mut cx), Ok(Poll::Pending));
+        tokio::time::sleep(Duration::from_secs(50)).await;
+        assert_eq!(clock.used(), (Duration::from_secs(4), Duration::from_secs(50)));
+        clock.resume(Some(Duration::from_secs(3)));
+        assert_eq!(compute(4, &mut cx), Err("hook"));
+        clock.resume(None);
+        assert_eq!(compute(4, &mut cx), Err("active"));
+        assert_eq!(clock.expired().await, "active");
+        assert_eq!(clock.used(), (Duration::from_secs(12), Duration::from_secs(50)));
     }
 
     #[tokio::test(start_paused = true)]

@@ -5,6 +5,7 @@
 
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use innkeeper_host::clocks::{Allowance, CallClock};
@@ -354,7 +355,7 @@ fn begin_background<'a>(
 /// The guest's future is pinned by the caller: taken by value it would be in this one twice, and each call's future is moved about.
 async fn bounded<R>(
     call: &CallHandle,
-    run: Pin<&mut impl Future<Output = wasmtime::Result<R>>>,
+    mut run: Pin<&mut impl Future<Output = wasmtime::Result<R>>>,
 ) -> Result<R, CallError> {
     let (cancel, removed) = (&call.turn().cancel, call.grants().ended());
     if cancel.is_cancelled() || removed.is_cancelled() {
@@ -366,9 +367,13 @@ async fn bounded<R>(
             () = removed.cancelled() => {}
         }
     };
+    let run = std::future::poll_fn(|cx| match call.clock().compute(cx, |cx| run.as_mut().poll(cx)) {
+        Ok(polled) => polled.map_err(CallError::from_wasmtime),
+        Err(limit) => Poll::Ready(Err(CallError::Limit(limit))),
+    });
     tokio::select! {
         biased;
-        result = run => result.map_err(CallError::from_wasmtime),
+        result = run => result,
         limit = call.clock().expired() => Err(CallError::Limit(limit)),
         () = ended => Err(CallError::Cancelled),
     }

@@ -9,7 +9,7 @@ use innkeeper_sandbox::{Answer, Ask, CallError};
 use serde_json::json;
 
 use crate::guests::Guest;
-use crate::world::{World, read_chunks, request, tool};
+use crate::world::{World, order, read_chunks, request, tool};
 
 fn limit(name: &str) -> Outcome {
     Outcome::LimitExceeded { limit: name.into() }
@@ -178,6 +178,27 @@ async fn time_that_a_person_takes_does_not_count_against_a_hook() {
     let mut instance = call.instantiate().await.map_err(|(error, _)| error).unwrap();
     let error = instance.hook(Ask::Inlet(request(&order.to_string()))).await.unwrap_err();
     assert_eq!(error, CallError::Limit("waiting"));
+}
+
+#[tokio::test]
+async fn a_guest_that_computes_while_a_question_waits_uses_up_its_active_time() {
+    let world = World::new().await;
+    let probe = world.load("probe").await;
+    let question = json!({"question": {"Confirmation": {"title": "t", "message": "m"}}});
+    for (expected, hook, active) in [("hook", 200, 60_000), ("active", 60_000, 300)] {
+        let call = world.call(&probe).grant(&[Permission::EventsCall]).limit("fuel", u64::MAX / 4);
+        let call = call.limit("waiting", 4_000).limit("hook", hook).limit("active", active);
+        let mut instance = call.instantiate().await.map_err(|(error, _)| error).unwrap();
+        let asks = json!({"import": "events.call", "args": question, "place": "background"});
+        instance.hook(tool("call", asks)).await.unwrap();
+        let locale = || tool("call", order("context.locale", json!({})));
+        while world.audience.asked.lock().unwrap().is_empty() {
+            instance.hook(locale()).await.unwrap();
+        }
+        world.audience.asked.lock().unwrap().clear();
+        let error = instance.hook(tool("call", order("spin", json!({})))).await.unwrap_err();
+        assert_eq!(error, CallError::Limit(expected));
+    }
 }
 
 #[tokio::test]
