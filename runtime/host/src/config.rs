@@ -24,28 +24,13 @@ async fn get(call: CallHandle, key: String) -> Result<Option<String>, Fault> {
     call.finish(found.map(|value| value.to_string()))
 }
 
-impl State {
-    fn own_settings(&self, pick: impl FnOnce(&CallHandle) -> &str) -> wasmtime::Result<String> {
-        let settings = self.call.enter(Interface::Config, 0).and_then(|call| {
-            let settings = pick(&call).to_owned();
-            call.finish(settings)
-        });
-        match settings {
-            Ok(settings) => Ok(settings),
-            Err(Fault::Stop(stop)) => Err(wasmtime::Error::new(stop)),
-            // While the plugin describes itself there are no settings.
-            Err(Fault::Guest(_)) => Ok("{}".to_owned()),
-        }
-    }
-}
-
 impl wit::Host for State {
     fn valves(&mut self) -> wasmtime::Result<String> {
-        self.own_settings(|call| &call.setup().valves)
+        self.read(Interface::Config, |call| call.setup().valves.to_string())
     }
 
     fn user_valves(&mut self) -> wasmtime::Result<String> {
-        self.own_settings(|call| &call.setup().user_valves)
+        self.read(Interface::Config, |call| call.setup().user_valves.to_string())
     }
 }
 

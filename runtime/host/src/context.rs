@@ -10,60 +10,49 @@ use wasmtime::component::Access;
 use crate::bindings::innkeeper::plugin::context::{Host, HostWithStore, Json, Message, TaskInfo};
 use crate::call::Interface;
 use crate::convert::all;
-use crate::fault::{Fault, Settled, settle};
+use crate::fault::{Settled, settle};
 use crate::state::{Host as StateHost, State};
 use crate::stream::{Bytestream, bytes_to_guest};
 use crate::turn::Turn;
 use crate::weigh::Weigh;
 
 impl State {
-    /// Counts the call and reads from the turn. While the plugin describes itself there is no turn to read from.
-    fn read<T: Weigh + Default>(&self, read: impl FnOnce(&Turn) -> T) -> wasmtime::Result<T> {
-        let call = match self.call.enter(Interface::Context, 0) {
-            Ok(call) => call,
-            Err(Fault::Stop(stop)) => return Err(wasmtime::Error::new(stop)),
-            Err(Fault::Guest(_)) => return Ok(T::default()),
-        };
-        let value = read(call.turn());
-        // There is no error to hand out here: what would not fit ends the call.
-        call.finish(value).map_err(|fault| match fault {
-            Fault::Stop(stop) => wasmtime::Error::new(stop),
-            Fault::Guest(_) => wasmtime::Error::new(crate::fault::Stop::Limit("transfer")),
-        })
+    fn of_turn<T: Weigh>(&self, read: impl FnOnce(&Turn) -> T) -> wasmtime::Result<T> {
+        self.read(Interface::Context, |call| read(call.turn()))
     }
 }
 
 impl Host for State {
     fn messages(&mut self) -> wasmtime::Result<Vec<Message>> {
-        Ok(all(self.read(|turn| turn.context.messages.to_vec())?))
+        Ok(all(self.of_turn(|turn| turn.context.messages.to_vec())?))
     }
 
     fn model(&mut self) -> wasmtime::Result<Option<Json>> {
-        self.read(|turn| turn.context.model.clone())
+        self.of_turn(|turn| turn.context.model.clone())
     }
 
     fn files(&mut self) -> wasmtime::Result<Json> {
-        self.read(|turn| turn.context.files.clone())
+        self.of_turn(|turn| turn.context.files.clone())
     }
 
     fn features(&mut self) -> wasmtime::Result<Json> {
-        self.read(|turn| turn.context.features.clone())
+        self.of_turn(|turn| turn.context.features.clone())
     }
 
     fn variables(&mut self) -> wasmtime::Result<Json> {
-        self.read(|turn| turn.context.variables.clone())
+        self.of_turn(|turn| turn.context.variables.clone())
     }
 
     fn locale(&mut self) -> wasmtime::Result<Option<String>> {
-        self.read(|turn| turn.locale.clone())
+        self.of_turn(|turn| turn.locale.clone())
     }
 
     fn metadata(&mut self) -> wasmtime::Result<Json> {
-        self.read(|turn| turn.context.metadata.clone())
+        self.of_turn(|turn| turn.context.metadata.clone())
     }
 
     fn task(&mut self) -> wasmtime::Result<Option<TaskInfo>> {
-        let task = self.read(|turn| turn.context.task.clone())?;
+        let task = self.of_turn(|turn| turn.context.task.clone())?;
         Ok(task.map(|(name, body)| TaskInfo { name, body, extra: None }))
     }
 }

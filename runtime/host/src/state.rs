@@ -3,9 +3,11 @@
 use wasmtime::component::{HasSelf, ResourceTable};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
-use crate::call::CallHandle;
+use crate::call::{CallHandle, Interface};
+use crate::fault::{Fault, Stop};
 use crate::limiter::MemoryLimiter;
 use crate::wasi;
+use crate::weigh::Weigh;
 
 /// The data of a store: one call, one principal.
 pub struct State {
@@ -27,6 +29,28 @@ impl State {
         let mut table = ResourceTable::new();
         table.set_max_capacity(usize::try_from(limits.handles).unwrap_or(usize::MAX));
         Self { call, limiter, wasi: None, table }
+    }
+}
+
+impl State {
+    /// Counts a call of an import that never waits and has no error to give, and reads its answer. What does not fit ends the call:
+    /// a guard that got empty settings in its place would let everything pass.
+    pub(crate) fn read<T: Weigh>(
+        &self,
+        interface: Interface,
+        read: impl FnOnce(&CallHandle) -> T,
+    ) -> wasmtime::Result<T> {
+        let call = match self.call.enter(interface, 0) {
+            Ok(call) => call,
+            Err(Fault::Stop(stop)) => return Err(wasmtime::Error::new(stop)),
+            // The plugin describes itself; there is no turn and there are no settings behind the answer then.
+            Err(Fault::Guest(_)) => return Ok(read(&self.call)),
+        };
+        let value = read(&call);
+        call.finish(value).map_err(|fault| match fault {
+            Fault::Stop(stop) => wasmtime::Error::new(stop),
+            Fault::Guest(_) => wasmtime::Error::new(Stop::Limit("transfer")),
+        })
     }
 }
 
