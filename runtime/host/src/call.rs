@@ -213,13 +213,10 @@ impl CallHandle {
 
     /// Checks a grant without beginning a host call.
     pub fn require(&self, permission: Permission) -> Result<(), Error> {
-        let grants = self.0.setup.grants.get();
-        let grant = grants.get(permission);
-        let holds = match self.principal() {
-            Principal::Service => grant.is_some_and(|grant| grant.unattended),
-            Principal::Person { .. } => grant.is_some(),
-        };
-        if holds { Ok(()) } else { Err(denied(self.plugin(), permission)) }
+        match self.effective_grants().get(permission) {
+            Some(_) => Ok(()),
+            None => Err(denied(self.plugin(), permission)),
+        }
     }
 
     /// Carries the plugin's name and the call's id into every line that the host or the guest logs.
@@ -272,19 +269,19 @@ impl CallHandle {
         Arc::clone(&self.0.counters.peak_memory)
     }
 
-    /// Counts a chunk that the guest produced; the limit's name where there are too many, or it is too large.
-    pub fn count_chunk(&self, bytes: u64) -> Result<(), Stop> {
+    /// Counts a chunk that the guest produced; fails with the limit's name where there are too many, or it is too large.
+    pub fn count_chunk(&self, bytes: u64) -> Result<(), &'static str> {
         let limits = &self.0.setup.limits;
         if bytes > limits.chunk_bytes {
-            return Err(Stop::Limit("chunk-bytes"));
+            return Err("chunk-bytes");
         }
         if self.0.counters.chunks.fetch_add(1, Ordering::Relaxed) >= limits.chunks {
-            return Err(Stop::Limit("chunks"));
+            return Err("chunks");
         }
         // Whoever answers keeps the chunks, be it to store them.
         let before = self.0.counters.answer_bytes.fetch_add(bytes, Ordering::Relaxed);
         if before.saturating_add(bytes) > limits.answer_bytes {
-            return Err(Stop::Limit("answer-bytes"));
+            return Err("answer-bytes");
         }
         Ok(())
     }

@@ -21,7 +21,6 @@ use crate::bindings::innkeeper::types::common;
 use crate::call::{CallHandle, HostCall};
 use crate::clocks::Waiting;
 use crate::convert::chat_request::{chunk_bytes, chunk_from_guest};
-use crate::fault::Stop;
 use crate::fuel::{Spent, give_back};
 use crate::state::State;
 
@@ -268,10 +267,7 @@ impl ChunkConsumer {
         if self.ended {
             return Err(ChunkFault::AfterEnd);
         }
-        self.call.count_chunk(chunk_bytes(&chunk)).map_err(|stop| match stop {
-            Stop::Limit(name) => ChunkFault::Limit(name),
-            Stop::Internal(cause) => ChunkFault::NotJson(cause),
-        })?;
+        self.call.count_chunk(chunk_bytes(&chunk)).map_err(ChunkFault::Limit)?;
         chunk_from_guest(chunk).map_err(|error| ChunkFault::NotJson(error.message))
     }
 }

@@ -96,10 +96,7 @@ pub(crate) fn chunks(
     chunks: Vec<innkeeper_host::bindings::innkeeper::types::chat_request::Chunk>,
 ) -> Result<Vec<Chunk>, CallError> {
     let counted = chunks.into_iter().map(|chunk| {
-        call.count_chunk(chat_request::chunk_bytes(&chunk)).map_err(|stop| match stop {
-            innkeeper_host::Stop::Limit(limit) => CallError::Limit(limit),
-            innkeeper_host::Stop::Internal(_) => CallError::Internal,
-        })?;
+        call.count_chunk(chat_request::chunk_bytes(&chunk)).map_err(CallError::Limit)?;
         chat_request::chunk_from_guest(chunk).map_err(broken)
     });
     counted.collect()
