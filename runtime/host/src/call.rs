@@ -399,12 +399,7 @@ impl HostCall {
     }
 
     /// Counts bytes that pass after the host call has begun.
-    pub(crate) fn charge(&self, bytes: u64) -> Result<(), Fault> {
-        Ok(self.charge_bytes(bytes)?)
-    }
-
-    /// The same, where there is no guest to hear of it.
-    pub(crate) fn charge_bytes(&self, bytes: u64) -> Result<(), Stop> {
+    pub(crate) fn charge(&self, bytes: u64) -> Result<(), Stop> {
         self.call.charge(self.interface, bytes)
     }
 

@@ -47,7 +47,7 @@ async fn read(call: CallHandle, id: FileId) -> Result<BoxStream<'static, Result<
     Ok(charged(call, bytes).boxed())
 }
 
-/// The bytes, each piece counted as it passes. A piece too many ends the stream with an error.
+/// The bytes, each piece counted as it passes. A piece too many ends the stream with an error, and so does one after the grant was revoked.
 fn charged(
     call: HostCall,
     bytes: BoxStream<'static, std::io::Result<Bytes>>,
@@ -57,6 +57,7 @@ fn charged(
             tracing::error!(%error, "a stored file could not be read");
             Error::unavailable("the file could not be read", None)
         })?;
+        call.require(READ)?;
         call.charge(piece.len() as u64)
             .map_err(|_| Error::quota("host-bytes", "the call has used up its host-bytes"))?;
         Ok(piece)

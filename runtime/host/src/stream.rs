@@ -7,8 +7,8 @@ use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
 use futures::stream::BoxStream;
-use innkeeper_model::Error;
 use innkeeper_model::chunk::Chunk;
+use innkeeper_model::{Error, Permission};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::PollSender;
 use wasmtime::component::{
@@ -145,6 +145,7 @@ impl StreamConsumer<State> for ByteConsumer {
 }
 
 /// Hands chunks to the guest as it reads them. While it waits for one, the call is on the waiting clock; each is counted against `host-bytes`.
+/// Where the plugin may no longer use models, it hears so as `failed`, and nobody reads on.
 /// At the end the guest gets back what the child left of the fuel that was lent to it.
 pub(crate) fn chunks_to_guest(
     store: impl AsContextMut<Data = State>,
@@ -182,8 +183,14 @@ impl StreamProducer<State> for ChunkProducer {
         self.waiting = None;
         match received {
             Poll::Ready(Some(chunk)) => {
-                let chunk = wit::Chunk::from(chunk);
-                if let Err(stop) = self.call.charge_bytes(chunk_bytes(&chunk)) {
+                let chunk = match self.call.require(Permission::Completions) {
+                    Ok(()) => wit::Chunk::from(chunk),
+                    Err(denied) => {
+                        self.chunks = mpsc::channel(1).1;
+                        wit::Chunk::Failed(denied.message)
+                    }
+                };
+                if let Err(stop) = self.call.charge(chunk_bytes(&chunk)) {
                     return Poll::Ready(Err(wasmtime::Error::new(stop)));
                 }
                 destination.set_buffer(Some(chunk));

@@ -1,13 +1,24 @@
 //! The same checks from every place that a plugin has: exports, a stream that is fed, background work.
 
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::stream::{self, BoxStream, StreamExt};
+use innkeeper_host::LiveGrants;
+use innkeeper_host::turn::ChildAsk;
 use innkeeper_model::chat_message::StoredMessage;
 use innkeeper_model::chat_request::Content;
 use innkeeper_model::chunk::Chunk;
 use innkeeper_model::kv::KvScope;
 use innkeeper_model::permission::Grants;
+use innkeeper_model::time::Clock;
 use innkeeper_model::{Permission, PluginId};
 use innkeeper_sandbox::{Answer, Ask};
+use innkeeper_store::{FileStorage, LocalFiles, Store, StoredBytes};
 use serde_json::{Value, json};
+use tokio::sync::mpsc;
 
 use crate::contract::answer;
 use crate::world::{World, json_of, read_chunks, request, tool};
@@ -139,6 +150,91 @@ async fn a_grant_that_is_revoked_while_the_call_runs_is_gone_at_the_next_import(
         let scope = KvScope::User(PluginId::parse("guest").unwrap(), world.ada().clone());
         world.store.kv().delete(&scope, "report").await.unwrap();
     }
+}
+
+#[tokio::test]
+async fn a_stream_of_a_model_ends_where_the_grant_is_revoked() {
+    let world = World::new().await;
+    let probe = world.load("probe").await;
+    let call = world.call(&probe).grant(&[Permission::Completions]);
+    let grants = call.grants();
+    let (ended, mut endings) = mpsc::unbounded_channel();
+    world.script.on_request(move |request| {
+        let ChildAsk::Stream(_, reply) = request.ask else { panic!("something else was asked") };
+        let (sender, receiver) = mpsc::channel(1);
+        reply.send(Ok(receiver)).unwrap();
+        let (grants, ended) = (Arc::clone(&grants), ended.clone());
+        tokio::spawn(async move {
+            sender.send(Chunk::Text("one".into())).await.unwrap();
+            // The guest has the first.
+            let place = sender.reserve().await.unwrap();
+            grants.set(Grants::default());
+            place.send(Chunk::Text("two".into()));
+            sender.closed().await;
+            ended.send(()).unwrap();
+        });
+    });
+    let args = json!({"request": {"model": "m", "tools": [], "params": "{}", "messages": []}});
+    let read = call.probe("completions.stream", args).await;
+    let chunks = read["ok"]["chunks"].as_array().unwrap();
+    assert_eq!((chunks.len(), &chunks[0]), (2, &json!({"Text": "one"})), "{read}");
+    assert!(chunks[1]["Failed"].as_str().unwrap().contains("denied `completions`"), "{read}");
+    tokio::time::timeout(Duration::from_secs(5), endings.recv()).await.unwrap().unwrap();
+}
+
+/// Files whose second piece comes after the grant was revoked.
+#[derive(Debug)]
+struct Revokes {
+    files: LocalFiles,
+    grants: Arc<LiveGrants>,
+}
+
+#[async_trait::async_trait]
+impl FileStorage for Revokes {
+    async fn put(
+        &self,
+        id: &str,
+        data: BoxStream<'_, io::Result<Bytes>>,
+        max: u64,
+    ) -> io::Result<StoredBytes> {
+        self.files.put(id, data, max).await
+    }
+
+    async fn open(&self, _: &str) -> io::Result<BoxStream<'static, io::Result<Bytes>>> {
+        let grants = Arc::clone(&self.grants);
+        let second = stream::once(async move {
+            grants.set(Grants::default());
+            Ok(Bytes::from_static(b"second"))
+        });
+        Ok(stream::iter([Ok(Bytes::from_static(b"first "))]).chain(second).boxed())
+    }
+
+    async fn remove(&self, path: &str) -> io::Result<()> {
+        self.files.remove(path).await
+    }
+
+    fn remove_now(&self, path: &str) {
+        self.files.remove_now(path);
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_is_read_ends_where_the_grant_is_revoked() {
+    let mut world = World::new().await;
+    let probe = world.load("probe").await;
+    let call = world.call(&probe).grant(&[Permission::FilesRead, Permission::FilesWrite]);
+    let grants = call.grants();
+    drop(call);
+    let directory = tempfile::tempdir().unwrap();
+    let files = LocalFiles::new(directory.path().join("files")).unwrap();
+    let storage = Revokes { files, grants: Arc::clone(&grants) };
+    world.store = Store::new(world.store.pool().clone(), Clock::System, Arc::new(storage));
+    let file = json!({"file": {"name": "n", "content_type": "text/plain"}, "data": "first second"});
+    let call = || world.call(&probe).granted(&grants);
+    let made = call().probe("files.create", file).await;
+    let read = call().probe("files.read", json!({"id": made["ok"]["id"]})).await;
+    assert_eq!(read["ok"]["text"], "first ", "{read}");
+    assert_eq!(read["ok"]["end"]["error"]["subject"], "files.read", "{read}");
 }
 
 #[tokio::test]

@@ -197,6 +197,12 @@ impl Call<'_> {
         self
     }
 
+    /// With the grants of another call, which change with that one's.
+    pub(crate) fn granted(mut self, grants: &Arc<LiveGrants>) -> Self {
+        self.grants = Arc::clone(grants);
+        self
+    }
+
     pub(crate) fn grants(&self) -> Arc<LiveGrants> {
         Arc::clone(&self.grants)
     }
