@@ -3,7 +3,7 @@
 //! Streams have no error end of their own, so a byte stream towards the guest comes with a future that says whether it was whole.
 
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use bytes::{Buf, Bytes};
 use futures::stream::BoxStream;
@@ -291,8 +291,8 @@ impl StreamConsumer<State> for ChunkConsumer {
     ) -> Poll<wasmtime::Result<StreamResult>> {
         let mut taken = false;
         self.waiting = None;
-        // As many as there is room for: each wake-up of the reader then serves several chunks.
-        while source.remaining(store.as_context_mut()) > 0 {
+        // As many as there is room for: each wake-up of the reader then serves several chunks. A write of nothing asks whether there is room.
+        while !taken || source.remaining(store.as_context_mut()) > 0 {
             match self.sender.poll_reserve(cx) {
                 Poll::Ready(Ok(())) => {}
                 Poll::Ready(Err(_)) => return Poll::Ready(Ok(StreamResult::Dropped)),
@@ -318,13 +318,6 @@ impl StreamConsumer<State> for ChunkConsumer {
                     return Poll::Ready(Ok(StreamResult::Dropped));
                 }
             }
-        }
-        if !taken {
-            // A write of nothing asks whether there is room.
-            match ready!(self.sender.poll_reserve(cx)) {
-                Ok(()) => self.sender.abort_send(),
-                Err(_) => return Poll::Ready(Ok(StreamResult::Dropped)),
-            };
         }
         Poll::Ready(Ok(StreamResult::Completed))
     }
