@@ -61,9 +61,8 @@ fn admit(call: &HostCall, event: &WireEvent, direction: Direction, bytes: u64) -
 /// The call has to end.
 pub fn admit_streamed(call: &CallHandle, event: &WireEvent) -> Result<bool, Stop> {
     let bytes = event.kind.len() as u64 + event.data.to_string().len() as u64;
-    let admitted = call
-        .begin_unchecked(Interface::Events, bytes)
-        .and_then(|begun| admit(&begun, event, Direction::Emit, bytes));
+    let admitted =
+        call.enter(Interface::Events, bytes).and_then(|begun| admit(&begun, event, Direction::Emit, bytes));
     match admitted {
         Ok(()) => Ok(true),
         Err(Fault::Guest(error)) => {
