@@ -4,14 +4,15 @@ use innkeeper_model::chat_request::{ChatRequest, Completion, Content, ContentPar
 
 /// Bytes that a value carries, without its fixed parts.
 pub(crate) trait Weigh {
+    /// Fixed cost of each in a list: what the host takes for an empty text, or a record.
+    const EACH: u64 = size_of::<String>() as u64;
+
     /// The number.
     fn weigh(&self) -> u64;
 }
 
 /// Fixed cost of a record, so that a list of empty ones is not free.
 const RECORD: u64 = 64;
-/// Fixed cost of an element of a list: what the host takes for an empty text.
-const ELEMENT: u64 = size_of::<String>() as u64;
 
 impl Weigh for () {
     fn weigh(&self) -> u64 {
@@ -38,6 +39,8 @@ impl Weigh for i64 {
 }
 
 impl Weigh for f32 {
+    const EACH: u64 = 0;
+
     fn weigh(&self) -> u64 {
         4
     }
@@ -75,7 +78,7 @@ impl<A: Weigh, B: Weigh> Weigh for (A, B) {
 
 impl<T: Weigh> Weigh for Vec<T> {
     fn weigh(&self) -> u64 {
-        self.iter().map(|element| ELEMENT + element.weigh()).sum()
+        self.iter().map(|element| T::EACH + element.weigh()).sum()
     }
 }
 
