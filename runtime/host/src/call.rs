@@ -414,6 +414,11 @@ impl HostCall {
         self.charge(bytes)?;
         Ok(value)
     }
+
+    /// As `finish`, for a host call that has written.
+    pub(crate) fn finish_write<T: Weigh>(self, value: T) -> Result<T, Fault> {
+        self.finish(value).map_err(Fault::after_the_effect)
+    }
 }
 
 impl std::ops::Deref for HostCall {

@@ -54,8 +54,8 @@ async fn append(call: CallHandle, chat: ChatId, message: NewMessage) -> Result<S
         .into());
     }
     let (messages, authority) = (call.store().chat_messages(), call.authority(WRITE));
-    let stored = task::run(async move { messages.append(&authority, &chat, message).await }).await?;
-    call.finish(stored)
+    let stored = task::write(async move { messages.append(&authority, &chat, message).await }).await?;
+    call.finish_write(stored)
 }
 
 async fn update(
@@ -75,8 +75,16 @@ async fn update(
     }
     let (messages, authority) = (call.store().chat_messages(), call.authority(WRITE));
     let changed =
-        task::run(async move { messages.update(&authority, &chat, &id, &change, &version).await }).await?;
-    call.finish(changed)
+        task::write(async move { messages.update(&authority, &chat, &id, &change, &version).await }).await?;
+    call.finish_write(changed)
+}
+
+/// Whether one of these sources shows a document.
+fn show_html(sources: &str) -> Result<bool, Error> {
+    let unreadable =
+        |error: json::ParseError| Error::invalid("sources", format!("`sources` cannot be kept: {error}"));
+    let (sources, _) = json::parse(sources, json::MAX_VALUES).map_err(unreadable)?;
+    Ok(sources.as_array().is_some_and(|sources| sources.iter().any(source_shows_html)))
 }
 
 impl HostWithStore<State> for Host {

@@ -39,8 +39,8 @@ async fn create(call: CallHandle, chat: NewChat) -> Result<Chat, Fault> {
     check_title(&chat.title)?;
     let (chats, authority) = (call.store().chats(), call.authority(WRITE));
     let user = call.user()?.clone();
-    let made = task::run(async move { chats.create(&user, &authority, chat).await }).await?;
-    call.finish(made)
+    let made = task::write(async move { chats.create(&user, &authority, chat).await }).await?;
+    call.finish_write(made)
 }
 
 async fn update(call: CallHandle, chat: ChatId, change: ChatUpdate, version: String) -> Result<Chat, Fault> {
@@ -59,15 +59,16 @@ async fn update(call: CallHandle, chat: ChatId, change: ChatUpdate, version: Str
         .into());
     }
     let (chats, authority) = (call.store().chats(), call.authority(WRITE));
-    let changed = task::run(async move { chats.update(&authority, &chat, &change, &version).await }).await?;
-    call.finish(changed)
+    let changed =
+        task::write(async move { chats.update(&authority, &chat, &change, &version).await }).await?;
+    call.finish_write(changed)
 }
 
 async fn delete(call: CallHandle, chat: ChatId) -> Result<bool, Fault> {
     let call = call.begin(Interface::Chats, WRITE, chat.weigh())?;
     let (chats, authority) = (call.store().chats(), call.authority(WRITE));
-    let deleted = task::run(async move { chats.delete(&authority, &chat).await }).await?;
-    call.finish(deleted)
+    let deleted = task::write(async move { chats.delete(&authority, &chat).await }).await?;
+    call.finish_write(deleted)
 }
 
 fn check_title(title: &str) -> Result<(), Error> {

@@ -28,6 +28,23 @@ pub enum Fault {
     Stop(Stop),
 }
 
+impl Fault {
+    /// Says that the effect may have happened although the call failed.
+    pub(crate) fn after_the_effect(self) -> Self {
+        match self {
+            Self::Guest(error) => Self::Guest(Error { may_have_happened: true, ..error }),
+            Self::Stop(stop) => Self::Stop(stop),
+        }
+    }
+}
+
+/// What a write failed with; where nobody knows whether it was kept, the guest hears so.
+pub(crate) fn of_write(error: StoreError) -> Fault {
+    let unknown = matches!(error, StoreError::Timeout | StoreError::Unreachable { .. });
+    let fault = Fault::from(error);
+    if unknown { fault.after_the_effect() } else { fault }
+}
+
 impl From<Error> for Fault {
     fn from(error: Error) -> Self {
         Self::Guest(error)

@@ -12,7 +12,7 @@ use wasmtime::component::{Accessor, StreamReader};
 use crate::bindings::innkeeper::plugin::files::{self as wit, HostWithStore};
 use crate::bindings::innkeeper::types::common;
 use crate::call::{CallHandle, HostCall, Interface};
-use crate::fault::{Fault, Settled, settle};
+use crate::fault::{Fault, Settled, of_write, settle};
 use crate::state::{Host, State, handle};
 use crate::stream::{Bytestream, bytes_from_guest, bytes_to_guest};
 use crate::task;
@@ -83,16 +83,16 @@ async fn create(call: CallHandle, file: NewFile, bytes: mpsc::Receiver<Bytes>) -
         innkeeper_store::StoreError::Storage(error) if error.to_string() == "host-bytes" => {
             Fault::Stop(crate::fault::Stop::Limit("host-bytes"))
         }
-        error => error.into(),
+        error => of_write(error),
     })?;
-    call.finish(stored)
+    call.finish_write(stored)
 }
 
 async fn delete(call: CallHandle, id: FileId) -> Result<bool, Fault> {
     let call = call.begin(Interface::Files, WRITE, id.weigh())?;
     let (files, authority) = (call.store().files(), call.authority(WRITE));
-    let deleted = task::run(async move { files.delete(&authority, &id).await }).await?;
-    call.finish(deleted)
+    let deleted = task::write(async move { files.delete(&authority, &id).await }).await?;
+    call.finish_write(deleted)
 }
 
 fn check(file: &NewFile) -> Result<(), Error> {

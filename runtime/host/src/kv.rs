@@ -92,8 +92,8 @@ async fn set(
     let (call, scope) = begin_with_key(&call, scope, &key, &value)?;
     check_value(&value)?;
     let (kv, ttl, quota) = (call.store().kv(), ttl(&scope, asked), quota(&call));
-    let version = task::run(async move { kv.set(&scope, &key, &value, ttl, &quota).await }).await?;
-    call.finish(version)
+    let version = task::write(async move { kv.set(&scope, &key, &value, ttl, &quota).await }).await?;
+    call.finish_write(version)
 }
 
 async fn put_if(
@@ -108,8 +108,8 @@ async fn put_if(
     check_value(&value)?;
     let (kv, ttl, quota) = (call.store().kv(), ttl(&scope, asked), quota(&call));
     let version =
-        task::run(async move { kv.put_if(&scope, &key, &value, expected, ttl, &quota).await }).await?;
-    call.finish(version)
+        task::write(async move { kv.put_if(&scope, &key, &value, expected, ttl, &quota).await }).await?;
+    call.finish_write(version)
 }
 
 async fn increment(
@@ -121,15 +121,15 @@ async fn increment(
 ) -> Result<i64, Fault> {
     let (call, scope) = begin_with_key(&call, scope, &key, &[])?;
     let (kv, ttl, quota) = (call.store().kv(), ttl(&scope, asked), quota(&call));
-    let value = task::run(async move { kv.increment(&scope, &key, by, ttl, &quota).await }).await?;
-    call.finish(value)
+    let value = task::write(async move { kv.increment(&scope, &key, by, ttl, &quota).await }).await?;
+    call.finish_write(value)
 }
 
 async fn delete(call: CallHandle, scope: Scope, key: String) -> Result<bool, Fault> {
     let (call, scope) = begin_with_key(&call, scope, &key, &[])?;
     let kv = call.store().kv();
-    let deleted = task::run(async move { kv.delete(&scope, &key).await }).await?;
-    call.finish(deleted)
+    let deleted = task::write(async move { kv.delete(&scope, &key).await }).await?;
+    call.finish_write(deleted)
 }
 
 async fn keys(

@@ -38,8 +38,8 @@ async fn add(call: CallHandle, content: String) -> Result<Memory, Fault> {
     check(&content)?;
     let (memories, authority) = (call.store().memories(), call.authority(WRITE));
     let user = call.user()?.clone();
-    let added = task::run(async move { memories.add(&user, &authority, &content).await }).await?;
-    call.finish(added)
+    let added = task::write(async move { memories.add(&user, &authority, &content).await }).await?;
+    call.finish_write(added)
 }
 
 async fn update(call: CallHandle, id: MemoryId, content: String, version: String) -> Result<Memory, Fault> {
@@ -47,15 +47,15 @@ async fn update(call: CallHandle, id: MemoryId, content: String, version: String
     check(&content)?;
     let (memories, authority) = (call.store().memories(), call.authority(WRITE));
     let changed =
-        task::run(async move { memories.update(&authority, &id, &content, &version).await }).await?;
-    call.finish(changed)
+        task::write(async move { memories.update(&authority, &id, &content, &version).await }).await?;
+    call.finish_write(changed)
 }
 
 async fn delete(call: CallHandle, id: MemoryId) -> Result<bool, Fault> {
     let call = call.begin(Interface::Memories, WRITE, id.weigh())?;
     let (memories, authority) = (call.store().memories(), call.authority(WRITE));
-    let deleted = task::run(async move { memories.delete(&authority, &id).await }).await?;
-    call.finish(deleted)
+    let deleted = task::write(async move { memories.delete(&authority, &id).await }).await?;
+    call.finish_write(deleted)
 }
 
 fn check(content: &str) -> Result<(), Error> {

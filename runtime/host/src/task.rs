@@ -9,22 +9,33 @@ use innkeeper_store::StoreError;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::Instrument;
 
-use crate::fault::{Fault, Stop};
+use crate::fault::{Fault, Stop, of_write};
 
-/// Runs the part of a host call that touches the data. Dropping the future ends the task at its next await, and what it wrote without
-/// a commit is taken back.
+/// Runs the part of a host call that reads data. Dropping the future ends the task at its next await.
 pub(crate) async fn run<T: Send + 'static>(
     work: impl Future<Output = Result<T, StoreError>> + Send + 'static,
 ) -> Result<T, Fault> {
-    match AbortOnDropHandle::new(tokio::spawn(work.in_current_span())).await {
-        Ok(done) => Ok(done?),
-        Err(error) if error.is_panic() => {
+    Ok(spawned(work).await??)
+}
+
+/// As `run`, for a part that writes: what it wrote without a commit is taken back where it is dropped.
+pub(crate) async fn write<T: Send + 'static>(
+    work: impl Future<Output = Result<T, StoreError>> + Send + 'static,
+) -> Result<T, Fault> {
+    spawned(work).await.map_err(Fault::after_the_effect)?.map_err(of_write)
+}
+
+async fn spawned<T: Send + 'static>(
+    work: impl Future<Output = Result<T, StoreError>> + Send + 'static,
+) -> Result<Result<T, StoreError>, Fault> {
+    AbortOnDropHandle::new(tokio::spawn(work.in_current_span())).await.map_err(|error| {
+        if error.is_panic() {
             tracing::error!("a host call panicked in the store");
-            Err(Stop::Internal("a host call panicked in the store".to_owned()).into())
+            return Stop::Internal("a host call panicked in the store".to_owned()).into();
         }
         // Nobody but the runtime ends a task that is waited for.
-        Err(_) => Err(Error::unavailable("the server is shutting down", None).into()),
-    }
+        Error::unavailable("the server is shutting down", None).into()
+    })
 }
 
 #[cfg(test)]
@@ -33,6 +44,7 @@ mod tests {
     use std::time::Duration;
 
     use innkeeper_model::ErrorCode;
+    use innkeeper_store::Backend;
     use tokio::sync::Semaphore;
 
     use super::*;
@@ -51,6 +63,25 @@ mod tests {
     async fn an_error_of_the_store_is_told_as_ever() {
         let ended = run::<()>(async { Err(StoreError::RowLimit) }).await;
         assert!(matches!(ended, Err(Fault::Guest(error)) if error.code == ErrorCode::QuotaExceeded));
+    }
+
+    #[tokio::test]
+    async fn a_write_that_may_have_been_kept_says_so() {
+        let told = |ended: Result<(), Fault>| match ended {
+            Err(Fault::Guest(error)) => error.may_have_happened,
+            other => panic!("{other:?}"),
+        };
+        for (error, unknown) in [
+            (|| StoreError::Timeout, true),
+            (|| StoreError::Unreachable { backend: Backend::Sqlite, reason: String::new() }, true),
+            (|| StoreError::Busy("it is locked"), false),
+            (|| StoreError::Full, false),
+            (|| StoreError::Conflict(String::new()), false),
+        ] as [(fn() -> StoreError, bool); 5]
+        {
+            assert_eq!(told(write(async move { Err(error()) }).await), unknown, "{}", error());
+            assert!(!told(run(async move { Err(error()) }).await), "{}", error());
+        }
     }
 
     #[tokio::test]

@@ -47,9 +47,9 @@ async fn call_tool(
         Err(fault) => return (Err(fault), 0),
     };
     let waiting = call.clock().wait();
-    let Ok((result, used)) = answer.await else { return (Err(gone().into()), 0) };
+    let Ok((result, used)) = answer.await else { return (Err(Fault::from(gone()).after_the_effect()), 0) };
     drop(waiting);
-    (result.map_err(Fault::from).and_then(|result| call.finish(result)), used)
+    (result.map_err(Fault::from).and_then(|result| call.finish_write(result)), used)
 }
 
 /// Hands a request to the turn's driver.

@@ -3,10 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use innkeeper_host::events::admit_streamed;
 use innkeeper_host::turn::ChildAsk;
 use innkeeper_model::authority::Authority;
 use innkeeper_model::chat::NewChat;
+use innkeeper_model::event::WireEvent;
 use innkeeper_model::limits::Limits;
+use innkeeper_model::page::PageRequest;
 use innkeeper_model::receipt::{Outcome, Receipt};
 use innkeeper_model::{Error, ErrorCode, Permission, PluginError, PluginId};
 use innkeeper_sandbox::{Ask, CallError, EngineOptions, SandboxOptions};
@@ -289,6 +292,60 @@ async fn one_answer_of_the_host_is_limited() {
     let mut call = world.call(&probe).limit("transfer", 100_000);
     call.context.metadata = format!("{{\"large\":\"{}\"}}", "x".repeat(200_000));
     assert_limit(call.probe_with_receipt("context.metadata", json!({})).await, "transfer");
+    // The row is written by then.
+    let content = "x".repeat(60_000);
+    let call = world.call(&probe).grant(&[Permission::MemoriesWrite]).limit("transfer", 60_050);
+    let answer = call.probe("memories.add", json!({ "content": content })).await;
+    assert_quota(&answer, "transfer");
+    assert_eq!(answer["error"]["may_have_happened"], true, "{answer}");
+    assert!(
+        !world
+            .store
+            .memories()
+            .list(&Authority::Own(world.ada().clone()), &PageRequest::default())
+            .await
+            .unwrap()
+            .items
+            .is_empty()
+    );
+    // Empty settings in the place of those that do not fit would switch a guard off.
+    let valves = format!("{{\"large\":\"{}\"}}", "x".repeat(200_000));
+    let call = world.call(&probe).limit("transfer", 100_000).valves(&valves);
+    assert_limit(call.probe_with_receipt("config.valves", json!({})).await, "transfer");
+}
+
+#[tokio::test]
+async fn vectors_of_as_many_texts_as_one_call_may_name_fit() {
+    let world = World::new().await;
+    let probe = world.load("probe").await;
+    world.script.on_request(|request| {
+        let ChildAsk::Embed { texts, reply, .. } = request.ask else { panic!("something else was asked") };
+        reply.send(Ok(vec![vec![0.5; 700]; texts.len()])).unwrap();
+    });
+    // Room for 8 bytes a number, where it has 4.
+    let call = world.call(&probe).grant(&[Permission::Completions]).limit("fuel", u64::MAX / 4);
+    let call = call.limit("transfer", 8 * 700 * 256);
+    let answer = call.probe("completions.embed", json!({"model": "m", "texts": vec!["t"; 256]})).await;
+    assert_eq!(answer["ok"].as_array().map(Vec::len), Some(256), "{:.300}", answer.to_string());
+}
+
+#[tokio::test]
+async fn an_event_inside_an_answer_takes_no_place_among_the_host_calls_that_wait() {
+    let world = World::new().await;
+    let probe = world.load("probe").await;
+    world.script.on_request(std::mem::forget);
+    let call = world.call(&probe).grant(&[Permission::Completions, Permission::EventsEmit]);
+    let mut instance =
+        call.limit("concurrent-host-calls", 1).instantiate().await.map_err(|(error, _)| error).unwrap();
+    let waits = json!({"import": "completions.models", "place": "background"});
+    instance.hook(tool("call", waits)).await.unwrap();
+    // So that the one that waits has surely begun.
+    instance.hook(tool("call", order("context.locale", json!({})))).await.unwrap();
+    let refused = instance.hook(tool("call", order("completions.models", json!({})))).await.unwrap();
+    let innkeeper_sandbox::Answer::Tool(refused) = refused else { panic!("{refused:?}") };
+    assert_quota(&json_of(refused), "concurrent-host-calls");
+    let event = WireEvent::new("status", json!({"description": "d"}));
+    assert_eq!(admit_streamed(instance.call(), &event), Ok(true));
 }
 
 #[tokio::test]
