@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use innkeeper_sandbox::compile::worker_main;
 
-/// Compiles what comes in, for the engine that the arguments describe.
+/// Compiles what comes in.
 pub(crate) fn run(arguments: &[String]) -> ExitCode {
     match worker_main(arguments, std::io::stdin().lock(), std::io::stdout().lock()) {
         Ok(()) => ExitCode::SUCCESS,

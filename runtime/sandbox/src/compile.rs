@@ -30,27 +30,21 @@ pub enum Compiler {
     },
 }
 
-/// Machine code of a component may have so many times the component's largest size.
+/// Machine code may have so many bytes for each of its component's, of which the samples need 7 at most, and some that a small one needs.
 const CODE_PER_BYTE: u64 = 32;
+const CODE_BASE: u64 = 4 << 20;
 
 /// Compiles one component at a time.
 pub(crate) struct Compile {
     compiler: Compiler,
     timeout: Duration,
-    cache: Option<Cache>,
-    code_max: u64,
+    cache: Option<Arc<Cache>>,
     turn: Arc<Semaphore>,
 }
 
 impl Compile {
-    pub(crate) fn new(
-        compiler: Compiler,
-        timeout: Duration,
-        cache: Option<Cache>,
-        component_max: usize,
-    ) -> Self {
-        let code_max = (component_max as u64).saturating_mul(CODE_PER_BYTE);
-        Self { compiler, timeout, cache, code_max, turn: Arc::new(Semaphore::new(1)) }
+    pub(crate) fn new(compiler: Compiler, timeout: Duration, cache: Option<Cache>) -> Self {
+        Self { compiler, timeout, cache: cache.map(Arc::new), turn: Arc::new(Semaphore::new(1)) }
     }
 
     /// Machine code for a component that was inspected, from the cache if it is there.
@@ -60,7 +54,7 @@ impl Compile {
         digest: &str,
         bytes: &[u8],
     ) -> Result<Component, LoadError> {
-        if let Some(component) = self.cached(engine, digest) {
+        if let Some(component) = self.cached(engine, digest).await {
             return Ok(component);
         }
         let too_long = |_| LoadError::CompileTime(self.timeout.as_secs());
@@ -68,31 +62,29 @@ impl Compile {
             let turn = Arc::clone(&self.turn).acquire_owned().await;
             let turn = turn.map_err(|_| LoadError::Compile("the server is stopping".to_owned()))?;
             // Another call may have compiled the same while this one waited.
-            if let Some(component) = self.cached(engine, digest) {
+            if let Some(component) = self.cached(engine, digest).await {
                 return Ok(component);
             }
             // Waiting for others does not count.
             let code = tokio::time::timeout(self.timeout, self.compile(engine, bytes, turn)).await;
             let code = code.map_err(too_long)??;
-            self.keep(digest, &code);
-            crate::machine_code::load(engine, &code)
-                .map_err(|error| LoadError::Compile(shown(&format!("{error:#}"))))
+            let (cache, engine, digest) = (self.cache.clone(), engine.clone(), digest.to_owned());
+            blocking(move || {
+                if let Some(cache) = cache {
+                    keep(&cache, &digest, &code);
+                }
+                crate::machine_code::load(&engine, &code)
+                    .map_err(|error| LoadError::Compile(shown(&format!("{error:#}"))))
+            })
+            .await?
         };
         // Unless the others never end.
         tokio::time::timeout(self.timeout.saturating_mul(4), compile).await.map_err(too_long)?
     }
 
-    pub(crate) fn cached(&self, engine: &Engine, digest: &str) -> Option<Component> {
-        self.cache.as_ref()?.get(engine, digest)
-    }
-
-    /// A cache that cannot be written, because the disk is full or read-only, costs time and nothing else.
-    fn keep(&self, digest: &str, code: &[u8]) {
-        if let Some(cache) = &self.cache
-            && let Err(error) = cache.put(digest, code)
-        {
-            tracing::warn!(%error, digest, "machine code could not be kept; it is compiled again at the next start");
-        }
+    pub(crate) async fn cached(&self, engine: &Engine, digest: &str) -> Option<Component> {
+        let (cache, engine, digest) = (Arc::clone(self.cache.as_ref()?), engine.clone(), digest.to_owned());
+        blocking(move || cache.get(&engine, &digest)).await.ok().flatten()
     }
 
     async fn compile(
@@ -104,29 +96,39 @@ impl Compile {
         match &self.compiler {
             Compiler::InProcess => {
                 let (engine, bytes) = (engine.clone(), bytes.to_vec());
-                let compiled = tokio::task::spawn_blocking(move || {
+                let compiled = blocking(move || {
                     // A compiler that nobody waits for any more still takes its turn.
                     let _turn = turn;
                     engine.precompile_component(&bytes)
                 });
-                let compiled =
-                    compiled.await.map_err(|_| LoadError::Compile("the compiler crashed".to_owned()))?;
-                compiled.map_err(|error| LoadError::Compile(shown(&format!("{error:#}"))))
+                compiled.await?.map_err(|error| LoadError::Compile(shown(&format!("{error:#}"))))
             }
             Compiler::Program { path, arguments } => {
                 let _turn = turn;
-                worker::run(path, arguments, bytes, self.code_max).await
+                let code_max = (bytes.len() as u64).saturating_mul(CODE_PER_BYTE).saturating_add(CODE_BASE);
+                worker::run(path, arguments, bytes, code_max).await
             }
         }
     }
 }
 
+/// A cache that cannot be written, because the disk is full or read-only, costs time and nothing else.
+fn keep(cache: &Cache, digest: &str, code: &[u8]) {
+    if let Err(error) = cache.put(digest, code) {
+        tracing::warn!(%error, digest, "machine code could not be kept; it is compiled again at the next start");
+    }
+}
+
+/// Work on what may be gigabytes, on a thread that nobody waits for but the caller.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, LoadError> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|_| LoadError::Compile("the compiler crashed".to_owned()))
+}
+
 /// What the compiler's process does: machine code for the component, or why there is none.
-pub fn compile_worker(options: &crate::EngineOptions, bytes: &[u8]) -> Result<Vec<u8>, LoadError> {
-    crate::inspect::inspect(bytes, crate::inspect::COMPONENT_MAX)?;
-    let engine =
-        crate::engine::compiler(options).map_err(|error| LoadError::Compile(format!("{error:#}")))?;
-    engine.precompile_component(bytes).map_err(|error| LoadError::Compile(format!("{error:#}")))
+pub fn compile_worker(bytes: &[u8]) -> Result<Vec<u8>, LoadError> {
+    let failed = |error: wasmtime::Error| LoadError::Compile(format!("{error:#}"));
+    crate::engine::compiler().and_then(|engine| engine.precompile_component(bytes)).map_err(failed)
 }
 
 /// The compiler's words, which may quote the component.

@@ -73,9 +73,9 @@ pub fn bare_engine(options: &EngineOptions) -> wasmtime::Result<Engine> {
     )
 }
 
-/// An engine that only compiles; its machine code fits `engine` of the same options.
-pub(crate) fn compiler(options: &EngineOptions) -> wasmtime::Result<Engine> {
-    Engine::new(&config(options))
+/// An engine that only compiles. Its machine code fits `engine` of any options: they are about running.
+pub(crate) fn compiler() -> wasmtime::Result<Engine> {
+    Engine::new(&config(&EngineOptions::default()))
 }
 
 fn config(options: &EngineOptions) -> Config {

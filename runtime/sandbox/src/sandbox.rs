@@ -13,6 +13,7 @@ use innkeeper_model::permission::Grants;
 use innkeeper_model::receipt::Receipt;
 use innkeeper_model::time::Clock;
 use innkeeper_model::{Error, PluginId, Principal, UserId};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use wasmtime::Engine;
 use wasmtime::component::{Component, Linker};
@@ -71,6 +72,7 @@ struct Inner {
     admission: Admission,
     limits: Arc<Limits>,
     component_max: usize,
+    inspecting: Arc<Semaphore>,
     clock: Clock,
     max_memory: u64,
 }
@@ -83,10 +85,11 @@ impl Sandbox {
         let linker = linker(&engine).map_err(made)?;
         let cache = options.cache.map(|directory| Cache::open(&directory, &engine)).transpose()?;
         Ok(Self(Arc::new(Inner {
-            compile: Compile::new(options.compiler, options.compile_timeout, cache, options.component_max),
+            compile: Compile::new(options.compiler, options.compile_timeout, cache),
             admission: Admission::new(options.engine.instances),
             limits: Arc::new(options.limits),
             component_max: options.component_max,
+            inspecting: Arc::new(Semaphore::new(1)),
             max_memory: options.engine.max_memory as u64,
             clock: options.clock,
             engine,
@@ -97,9 +100,15 @@ impl Sandbox {
     /// Compiles (or takes from the cache) and links a component. No code of it runs.
     pub async fn load(&self, bytes: &[u8]) -> Result<Arc<LoadedPlugin>, LoadError> {
         let max = self.0.component_max;
+        // One at a time, so that uploads cannot take all threads for what blocks. The semaphore is never closed.
+        let turn = Arc::clone(&self.0.inspecting).acquire_owned().await;
         let inspected = {
             let bytes = bytes.to_vec();
-            tokio::task::spawn_blocking(move || inspect(&bytes, max)).await
+            tokio::task::spawn_blocking(move || {
+                let _turn = turn;
+                inspect(&bytes, max)
+            })
+            .await
         };
         let inspection = inspected.map_err(|_| InspectError::Malformed {
             offset: 0,
@@ -110,8 +119,8 @@ impl Sandbox {
     }
 
     /// Links a component that was inspected when it was installed, if its machine code is in the cache.
-    pub fn load_cached(&self, digest: &str, kinds: Kinds) -> Option<Arc<LoadedPlugin>> {
-        let component = self.0.compile.cached(&self.0.engine, digest)?;
+    pub async fn load_cached(&self, digest: &str, kinds: Kinds) -> Option<Arc<LoadedPlugin>> {
+        let component = self.0.compile.cached(&self.0.engine, digest).await?;
         match self.link(&component, digest.to_owned(), kinds) {
             Ok(plugin) => Some(plugin),
             Err(error) => {

@@ -27,7 +27,7 @@ async fn load(inner: &Inner, installed: &InstalledPlugin) -> Result<Arc<LoadedPl
     // The semaphore is never closed.
     let _permit = inner.loading.acquire().await;
     // It was inspected when it was installed, and the digest that names its machine code is our own record.
-    if let Some(loaded) = inner.sandbox.load_cached(&installed.digest, installed.manifest.kinds) {
+    if let Some(loaded) = inner.sandbox.load_cached(&installed.digest, installed.manifest.kinds).await {
         return Ok(loaded);
     }
     let component =

@@ -6,7 +6,6 @@ use std::process::Stdio;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::engine::EngineOptions;
 use crate::error::LoadError;
 
 /// Most memory that the compiler's process may take, in bytes.
@@ -89,41 +88,29 @@ pub enum WorkerError {
     Argument(String),
 }
 
-/// The arguments with which `worker_main` makes machine code for an engine of these options.
-pub fn worker_arguments(options: &EngineOptions) -> Vec<String> {
-    let EngineOptions { instances, max_memory, stack } = options;
-    [u64::from(*instances), *max_memory as u64, *stack as u64, MEMORY_MAX]
-        .map(|number| number.to_string())
-        .into()
+/// The arguments with which `worker_main` is run.
+pub fn worker_arguments() -> Vec<String> {
+    vec![MEMORY_MAX.to_string()]
 }
 
 /// All that the compiler's process does: bounds its own memory, reads a component, and writes machine code.
-/// `arguments` are those of `worker_arguments`; the last one is the bound, in bytes.
+/// What it is given was inspected; `arguments` are the bound, in bytes.
 ///
 /// # Errors
 /// The component's, the compiler's, and those of the pipes.
 pub fn worker_main(
     arguments: &[String],
-    input: impl Read,
+    mut input: impl Read,
     mut output: impl Write,
 ) -> Result<(), WorkerError> {
-    let options = EngineOptions {
-        instances: number(arguments, 0)?,
-        max_memory: number(arguments, 1)?,
-        stack: number(arguments, 2)?,
-    };
-    bound_memory(number(arguments, 3)?)?;
+    let most = arguments.first().map_or("", String::as_str);
+    bound_memory(most.parse().map_err(|_| WorkerError::Argument(super::shown(most)))?)?;
     let mut bytes = Vec::new();
-    input.take(crate::inspect::COMPONENT_MAX as u64 + 1).read_to_end(&mut bytes)?;
-    let code = super::compile_worker(&options, &bytes)?;
+    input.read_to_end(&mut bytes)?;
+    let code = super::compile_worker(&bytes)?;
     output.write_all(&code)?;
     output.flush()?;
     Ok(())
-}
-
-fn number<T: std::str::FromStr>(arguments: &[String], index: usize) -> Result<T, WorkerError> {
-    let text = arguments.get(index).map_or("", String::as_str);
-    text.parse().map_err(|_| WorkerError::Argument(super::shown(text)))
 }
 
 /// A component that needs more memory than this ends the process instead of the machine. No core is dumped: it would hold the component.

@@ -31,8 +31,8 @@ async fn machine_code_is_kept_and_damage_is_noticed() {
     let inspected = inspect(&bytes, 1 << 30).unwrap();
     sandbox(&cache).unwrap().load(&bytes).await.unwrap();
     let whole = std::fs::read(file(&cache)).unwrap();
-    let cached = || sandbox(&cache).unwrap().load_cached(&inspected.digest, inspected.kinds);
-    assert!(cached().is_some());
+    let cached = async || sandbox(&cache).unwrap().load_cached(&inspected.digest, inspected.kinds).await;
+    assert!(cached().await.is_some());
     let middle = whole.len() / 2;
     let mut flipped = whole.clone();
     flipped[middle] ^= 1;
@@ -45,7 +45,7 @@ async fn machine_code_is_kept_and_damage_is_noticed() {
         [whole.clone(), vec![0]].concat(),
     ] {
         std::fs::write(file(&cache), &damaged).unwrap();
-        assert!(cached().is_none(), "{} bytes", damaged.len());
+        assert!(cached().await.is_none(), "{} bytes", damaged.len());
         sandbox(&cache).unwrap().load(&bytes).await.unwrap();
         assert_eq!(std::fs::read(file(&cache)).unwrap(), whole, "made anew");
     }
@@ -54,8 +54,8 @@ async fn machine_code_is_kept_and_damage_is_noticed() {
     let other_root = root.path().join("other");
     sandbox(&other_root).unwrap().load(&other).await.unwrap();
     std::fs::copy(file(&other_root), file(&cache)).unwrap();
-    assert!(cached().is_none());
-    assert!(sandbox(&cache).unwrap().load_cached("../../etc/passwd", inspected.kinds).is_none());
+    assert!(cached().await.is_none());
+    assert!(sandbox(&cache).unwrap().load_cached("../../etc/passwd", inspected.kinds).await.is_none());
     assert_eq!(std::fs::metadata(&cache).unwrap().permissions().mode() & 0o777, 0o700);
 }
 
@@ -97,13 +97,7 @@ fn program(directory: &Path, script: &str) -> Compiler {
 async fn compiled_by(script: &str, timeout: Duration) -> Result<(), String> {
     let root = tempfile::tempdir().unwrap();
     let (compiler, bytes) = (program(root.path(), script), guest("calculator"));
-    let made = SandboxOptions {
-        cache: None,
-        compiler,
-        compile_timeout: timeout,
-        component_max: bytes.len(),
-        ..options()
-    };
+    let made = SandboxOptions { cache: None, compiler, compile_timeout: timeout, ..options() };
     let sandbox = Sandbox::new(made).unwrap();
     sandbox.load(&bytes).await.map(drop).map_err(|error| error.to_string())
 }
@@ -116,7 +110,7 @@ async fn a_compiler_in_a_process_of_its_own_is_killed_in_time_and_heard_where_it
     };
     let before = Instant::now();
     check("exec sleep 60", "longer than 4 seconds").await;
-    check("cat > /dev/null; head -c 12000000 /dev/zero", "bytes; make it smaller").await;
+    check("cat > /dev/null; head -c 20000000 /dev/zero", "bytes; make it smaller").await;
     assert!(before.elapsed() < Duration::from_secs(20));
     check("cat > /dev/null; printf 'no \\033[31mway' >&2; exit 1", "no \\u{1b}[31mway").await;
     check("exit 3", "the compiler's process was ended").await;
@@ -152,7 +146,7 @@ async fn a_compiler_on_a_thread_is_given_up_in_time() {
 async fn what_the_worker_makes_runs_in_the_pool() {
     let root = tempfile::tempdir().unwrap();
     let bytes = guest("calculator");
-    let code = compile_worker(&options().engine, &bytes).unwrap();
+    let code = compile_worker(&bytes).unwrap();
     std::fs::write(root.path().join("code"), code).unwrap();
     let script = format!("cat > /dev/null; cat {}", root.path().join("code").display());
     let compiler = program(root.path(), &script);
@@ -163,11 +157,7 @@ async fn what_the_worker_makes_runs_in_the_pool() {
 
 /// The program that does what the server's hidden subcommand does; cargo builds it with the tests.
 fn worker(memory: Option<u64>) -> Compiler {
-    let mut arguments = worker_arguments(&options().engine);
-    if let Some(memory) = memory {
-        arguments.pop();
-        arguments.push(memory.to_string());
-    }
+    let arguments = memory.map_or_else(worker_arguments, |memory| vec![memory.to_string()]);
     let directory = std::env::current_exe().unwrap();
     let path = directory.parent().unwrap().parent().unwrap().join("examples/compile_worker");
     assert!(path.is_file(), "build it with `cargo build -p innkeeper-sandbox --example compile_worker`");
@@ -185,9 +175,31 @@ async fn the_worker_compiles_and_its_memory_is_bounded() {
     assert!(matches!(error, LoadError::Compile(_)), "{error}");
 }
 
+#[tokio::test]
+async fn the_worker_takes_what_the_operator_allows_and_makes_machine_code_for_any_stack() {
+    let mut bytes = guest("calculator");
+    // A section that nobody reads: its id, its length, and that of its name.
+    let length = 65_u32 << 20;
+    bytes.push(0);
+    bytes.extend(
+        [0, 7, 14, 21].map(|shift| (length >> shift) as u8 & 0x7f | if shift < 21 { 0x80 } else { 0 }),
+    );
+    bytes.resize(bytes.len() + length as usize, 0);
+    let engine = EngineOptions { stack: 128 << 10, max_memory: 32 << 20, ..options().engine };
+    let made = |component_max| {
+        let (cache, compiler) = (None, worker(None));
+        Sandbox::new(SandboxOptions { engine: engine.clone(), cache, compiler, component_max, ..options() })
+            .unwrap()
+    };
+    assert!(matches!(made(64 << 20).load(&bytes).await, Err(LoadError::Inspect(_))));
+    let sandbox = made(80 << 20);
+    let plugin = sandbox.load(&bytes).await.unwrap();
+    assert_eq!(sandbox.describe(&plugin).await.unwrap().id.as_str(), "calculator");
+}
+
 #[test]
 fn the_worker_refuses_what_is_no_component() {
-    assert!(matches!(compile_worker(&EngineOptions::default(), b"nothing"), Err(LoadError::Inspect(_))));
+    assert!(matches!(compile_worker(b"nothing"), Err(LoadError::Compile(_))));
     let error = innkeeper_sandbox::compile::worker_main(&["x".into()], &b""[..], Vec::new()).unwrap_err();
     assert!(matches!(error, WorkerError::Argument(_)), "{error}");
 }
