@@ -176,19 +176,38 @@ pub(crate) struct Exports {
 }
 
 impl Exports {
-    /// Finds the exports that a component has; each must be whole and of the contract's types.
+    /// Finds the exports that a component has; each must be whole. Whether it is of the contract's types shows in an instance.
     pub(crate) fn find(pre: &InstancePre<State>, kinds: Kinds) -> Result<Self, LoadError> {
-        fn wrong(error: wasmtime::Error) -> LoadError {
-            LoadError::Link(format!("{error:#}"))
-        }
         Ok(Self {
-            plugin: plugin::GuestIndices::new(pre).map_err(wrong)?,
-            tool: kinds.tool.then(|| tool::GuestIndices::new(pre)).transpose().map_err(wrong)?,
-            pipe: kinds.pipe.then(|| pipe::GuestIndices::new(pre)).transpose().map_err(wrong)?,
-            filter: kinds.filter.then(|| filter::GuestIndices::new(pre)).transpose().map_err(wrong)?,
-            action: kinds.action.then(|| action::GuestIndices::new(pre)).transpose().map_err(wrong)?,
-            job: kinds.job.then(|| job::GuestIndices::new(pre)).transpose().map_err(wrong)?,
+            plugin: plugin::GuestIndices::new(pre).map_err(does_not_fit)?,
+            tool: kinds.tool.then(|| tool::GuestIndices::new(pre)).transpose().map_err(does_not_fit)?,
+            pipe: kinds.pipe.then(|| pipe::GuestIndices::new(pre)).transpose().map_err(does_not_fit)?,
+            filter: kinds.filter.then(|| filter::GuestIndices::new(pre)).transpose().map_err(does_not_fit)?,
+            action: kinds.action.then(|| action::GuestIndices::new(pre)).transpose().map_err(does_not_fit)?,
+            job: kinds.job.then(|| job::GuestIndices::new(pre)).transpose().map_err(does_not_fit)?,
         })
+    }
+
+    /// Compares all exports with the contract's types.
+    pub(crate) fn check(&self, store: &mut wasmtime::Store<State>, live: &Live) -> Result<(), LoadError> {
+        macro_rules! check {
+            ($($kind:ident: $indices:expr;)*) => {$(
+                if let Some(indices) = $indices {
+                    let fits = indices.load(&mut *store, &live.instance);
+                    let about = |error: wasmtime::Error| error.context(concat!("its export `", stringify!($kind), "`"));
+                    fits.map_err(|error| does_not_fit(about(error)))?;
+                }
+            )*};
+        }
+        check! {
+            plugin: Some(&self.plugin);
+            tool: &self.tool;
+            pipe: &self.pipe;
+            filter: &self.filter;
+            action: &self.action;
+            job: &self.job;
+        }
+        Ok(())
     }
 
     /// Asks `plugin.describe`.
@@ -263,6 +282,11 @@ impl Exports {
         };
         settle(answer)
     }
+}
+
+/// The engine's words, which may quote the component.
+pub(crate) fn does_not_fit(error: wasmtime::Error) -> LoadError {
+    LoadError::Link(innkeeper_host::log::escape(&format!("{error:#}")))
 }
 
 fn reply(

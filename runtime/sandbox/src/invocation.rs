@@ -21,7 +21,7 @@ use wasmtime::{AsContextMut, Store};
 
 use crate::admission::Permit;
 use crate::engine::FUEL_YIELD;
-use crate::error::CallError;
+use crate::error::{CallError, LoadError};
 use crate::exports::{Answer, Ask, Live, Rest};
 use crate::plugin::LoadedPlugin;
 
@@ -153,6 +153,11 @@ impl Invocation {
     #[doc(hidden)]
     pub fn open_tasks(&mut self) -> usize {
         self.store.concurrent_state_table_size()
+    }
+
+    /// Compares the plugin's exports with the contract's types.
+    pub(crate) fn check_exports(&mut self) -> Result<(), LoadError> {
+        self.plugin.exports.check(&mut self.store, &self.instance)
     }
 
     /// Asks the plugin to describe itself.

@@ -23,7 +23,7 @@ use crate::cache::Cache;
 use crate::compile::{Compile, Compiler};
 use crate::engine::{EngineOptions, engine};
 use crate::error::{CallError, LoadError};
-use crate::exports::Exports;
+use crate::exports::{Exports, does_not_fit};
 use crate::inspect::{COMPONENT_MAX, InspectError, inspect};
 use crate::invocation::{Budget, Invocation};
 use crate::plugin::LoadedPlugin;
@@ -80,9 +80,8 @@ struct Inner {
 impl Sandbox {
     /// Makes the engine and the linker, and opens the cache.
     pub fn new(options: SandboxOptions) -> Result<Self, LoadError> {
-        let made = |error: wasmtime::Error| LoadError::Link(format!("{error:#}"));
-        let engine = engine(&options.engine).map_err(made)?;
-        let linker = linker(&engine).map_err(made)?;
+        let engine = engine(&options.engine).map_err(does_not_fit)?;
+        let linker = linker(&engine).map_err(does_not_fit)?;
         let cache = options.cache.map(|directory| Cache::open(&directory, &engine)).transpose()?;
         Ok(Self(Arc::new(Inner {
             compile: Compile::new(options.compiler, options.compile_timeout, cache),
@@ -136,9 +135,7 @@ impl Sandbox {
         digest: String,
         kinds: Kinds,
     ) -> Result<Arc<LoadedPlugin>, LoadError> {
-        let wrong =
-            |error: wasmtime::Error| LoadError::Link(innkeeper_host::log::escape(&format!("{error:#}")));
-        let pre = self.0.linker.instantiate_pre(component).map_err(wrong)?;
+        let pre = self.0.linker.instantiate_pre(component).map_err(does_not_fit)?;
         let exports = Exports::find(&pre, kinds)?;
         Ok(Arc::new(LoadedPlugin { kinds, digest, pre, exports }))
     }
@@ -171,7 +168,10 @@ impl Sandbox {
         let max_memory = self.0.max_memory;
         let made = Invocation::new(Arc::clone(plugin), setup, budget, permit, 0, max_memory).await;
         let described = match made {
-            Ok(instance) => instance.describe().await,
+            Ok(mut instance) => {
+                instance.check_exports()?;
+                instance.describe().await
+            }
             Err((error, _)) => Err(error),
         };
         let raw = described.map_err(|error| match error {

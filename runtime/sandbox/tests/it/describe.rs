@@ -55,6 +55,15 @@ async fn while_it_describes_itself_the_clock_stands_still_and_random_numbers_rep
 }
 
 #[tokio::test]
+async fn an_export_of_other_types_than_the_contracts_is_refused_at_install() {
+    // The same for a machine: it is but one name in what a tool gives back.
+    let guest = Guest { renamed: Some(("types/tools.wit", "summary:", "synopsis:")), ..Guest::default() };
+    let error = described(&guest).await.unwrap_err();
+    assert!(matches!(error, LoadError::Link(_)), "{error}");
+    assert!(error.to_string().contains("its export `tool`"), "{error}");
+}
+
+#[tokio::test]
 async fn a_describe_that_takes_too_long_hits_its_own_clock() {
     let limits = Limits { describe: 150, describe_fuel: u64::MAX / 4, ..Limits::default() };
     let world = World::with(SandboxOptions { limits, ..options() }, 2).await;

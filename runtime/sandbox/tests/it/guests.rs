@@ -34,6 +34,8 @@ pub(crate) struct Guest {
     pub(crate) locals: String,
     /// What goes on after the result was delivered: a body that ends with a code of the callback (0: done).
     pub(crate) background: Option<String>,
+    /// A name of the contract that it has otherwise: in which file below `wit/deps`, which, and how.
+    pub(crate) renamed: Option<(&'static str, &'static str, &'static str)>,
     /// How texts are kept in its memory.
     pub(crate) encoding: StringEncoding,
     pub(crate) says: Says,
@@ -119,7 +121,26 @@ impl Guest {
     pub(crate) fn build(&self) -> Vec<u8> {
         let mut resolve = Resolve::default();
         let wit = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../wit");
-        resolve.push_dir(&wit).unwrap();
+        match self.renamed {
+            None => drop(resolve.push_dir(&wit).unwrap()),
+            Some((file, from, to)) => {
+                let directory = tempfile::tempdir().unwrap();
+                let copied = directory.path();
+                std::fs::create_dir_all(copied.join("deps/types")).unwrap();
+                for part in ["", "deps/types"] {
+                    for entry in std::fs::read_dir(wit.join(part)).unwrap().map(Result::unwrap) {
+                        if entry.path().extension().is_some_and(|extension| extension == "wit") {
+                            std::fs::copy(entry.path(), copied.join(part).join(entry.file_name())).unwrap();
+                        }
+                    }
+                }
+                let file = copied.join("deps").join(file);
+                let text = std::fs::read_to_string(&file).unwrap();
+                assert!(text.contains(from), "{from}");
+                std::fs::write(&file, text.replace(from, to)).unwrap();
+                resolve.push_dir(copied).unwrap();
+            }
+        }
         for package in self.packages {
             resolve.push_str("package.wit", package).unwrap();
         }
