@@ -7,6 +7,7 @@ use std::time::Duration;
 use innkeeper_host::turn::{Blobs, ChildRequest, Children, Events, TurnContext};
 use innkeeper_host::{CallSetup, LiveGrants, Phase, State, Turn, linker};
 use innkeeper_model::event::WireEvent;
+use innkeeper_model::id::PLUGIN_ID_MAX;
 use innkeeper_model::limits::Limits;
 use innkeeper_model::manifest::{Kinds, Manifest};
 use innkeeper_model::permission::Grants;
@@ -148,8 +149,10 @@ impl Sandbox {
             active: Duration::from_millis(limits.describe),
             waiting: Duration::ZERO,
         };
-        // It has no name yet; what it prints and imports is refused anyway.
-        let nobody = PluginId::parse("unnamed").map_err(innkeeper_model::manifest::ManifestError::from)?;
+        // It has no name yet, and takes no place from one that has.
+        let mut nobody = format!("describe-{}", plugin.digest);
+        nobody.truncate(PLUGIN_ID_MAX);
+        let nobody = PluginId::parse(&nobody).map_err(innkeeper_model::manifest::ManifestError::from)?;
         let permit = self.0.admission.chain(&[(nobody.clone(), Arc::clone(limits))], None, limits).await?;
         let permit = permit.into_iter().next().ok_or(CallError::Internal)?;
         let setup = CallSetup {
