@@ -106,7 +106,7 @@ impl Settings {
             ceilings,
             component_max: from.number("plugin.component_max", 64 << 20, 1 << 10, 1 << 30)?,
             compile_timeout: from.seconds("plugin.compile_timeout", 60, 3600)?,
-            instances: u32_of(from.number("plugin.instances", 1_000, 1, 100_000)?),
+            instances: u32_of(from.number("plugin.instances", 1_000, 2, 100_000)?),
             stack: usize_of(from.number("plugin.stack", 512 << 10, 64 << 10, 16 << 20)?),
             json_max: from.number("http.json_max", 8 << 20, 1 << 10, 1 << 30)?,
             connections: from.number("http.connections", 16_384, 1, 1_000_000)?,

@@ -60,7 +60,7 @@ fn every_sort_of_wrong_setting_says_what_to_write() {
         "plugin.component_max = 1023",
         "plugin.stack = 65535",
         "plugin.compile_timeout = 3601",
-        "plugin.instances = 0",
+        "plugin.instances = 1",
         "http.json_max = 1023",
         "http.connections = 0",
         "events.ask_timeout = 86401",
