@@ -38,8 +38,7 @@ async fn ask(call: CallHandle, question: wit::Question) -> Result<wit::Answer, F
         let _waiting = call.clock().wait();
         call.turn().events.call(event).await?
     };
-    let bytes = answer.to_string().len() as u64;
-    call.charge(bytes)?;
+    call.finish(answer.to_string())?;
     Ok(answer_from_wire(&kind, answer))
 }
 

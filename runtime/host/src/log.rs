@@ -7,7 +7,7 @@ use crate::fault::Fault;
 use crate::state::State;
 use crate::weigh::Weigh;
 
-/// Longest line, in bytes before escaping.
+/// Longest message of a line, and longest of all its fields together, in bytes as they are written.
 pub(crate) const LINE_MAX: usize = 4096;
 
 /// Most fields of a line.
@@ -21,7 +21,8 @@ pub(crate) fn write(call: &CallHandle, level: Level, message: &str, fields: &[(S
     let (span, message) = (call.span(), escape(message));
     let fields =
         fields.iter().take(FIELDS_MAX).map(|(name, value)| format!("{}={}", escape(name), escape(value)));
-    let fields = fields.collect::<Vec<_>>().join(" ");
+    let mut fields = fields.collect::<Vec<_>>().join(" ");
+    fields.truncate(fields.floor_char_boundary(LINE_MAX));
     match level {
         Level::Trace => tracing::trace!(target: "plugin", parent: span, fields, "{message}"),
         Level::Debug => tracing::debug!(target: "plugin", parent: span, fields, "{message}"),

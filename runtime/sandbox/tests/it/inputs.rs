@@ -268,8 +268,10 @@ async fn what_a_person_answers_counts_against_the_bytes_of_host_calls() {
     assert_eq!(answer.unwrap()["ok"]["Text"].as_str().unwrap().len(), 200_000);
     assert!(receipt.delivered.host_bytes["events"] >= 200_000, "{receipt:?}");
     let (answer, receipt) =
-        call().limit("host-bytes", 100_000).probe_with_receipt("events.call", input).await;
+        call().limit("host-bytes", 100_000).probe_with_receipt("events.call", input.clone()).await;
     assert_eq!(answer, Err(CallError::Limit("host-bytes")), "{receipt:?}");
+    let answer = call().limit("transfer", 100_000).probe("events.call", input).await;
+    assert_eq!(answer["error"]["subject"], "transfer", "{:.300}", answer.to_string());
 }
 
 #[tokio::test]

@@ -24,9 +24,21 @@ async fn every_line_of_a_guest_carries_its_name_and_its_calls_id() {
             line.contains(" call{plugin=guest call=\"call-") && line.contains("}: plugin: "),
             "{line:.300}"
         );
-        assert!(line.len() < 20_000 && !line.contains('\u{1b}'), "{line:.300}");
+        // The message, the fields, and what the server says itself.
+        assert!(line.len() < 2 * 4_096 + 512 && !line.contains('\u{1b}'), "{line:.300}");
     }
     assert!(text.contains("forged\\r\\nERROR plugin: other"), "{text:.3000}");
+}
+
+#[tokio::test]
+async fn a_line_has_so_many_fields_and_no_more() {
+    let world = World::new().await;
+    let probe = world.load("probe").await;
+    let logs = listen("info");
+    let fields: Vec<_> = (0..20).map(|number| json!([format!("field{number}"), "x"])).collect();
+    world.call(&probe).probe("log.log", json!({"level": "Info", "message": "m", "fields": fields})).await;
+    let text = logs.text();
+    assert!(text.contains("field15=x") && !text.contains("field16=x"), "{text}");
 }
 
 #[tokio::test]
