@@ -7,6 +7,11 @@ use wasmtime::ResourceLimiter;
 
 use crate::fault::Stop;
 
+/// Memories that one instance of a plugin may have, and tables, all core instances together.
+pub const MEMORIES: u32 = 2;
+/// The same for tables.
+pub const TABLES: u32 = 8;
+
 /// Bytes that one table element takes in the host.
 const TABLE_ELEMENT: usize = size_of::<usize>();
 
@@ -20,7 +25,7 @@ pub struct MemoryLimiter {
 }
 
 impl MemoryLimiter {
-    /// A limiter for `limit` bytes, and at most `count` instances, memories and tables each.
+    /// A limiter for `limit` bytes, and at most `count` core instances.
     pub fn new(limit: u64, count: u64, peak: Arc<AtomicU64>) -> Self {
         Self { limit, count: usize::try_from(count).unwrap_or(usize::MAX), used: 0, peak }
     }
@@ -71,10 +76,10 @@ impl ResourceLimiter for MemoryLimiter {
     }
 
     fn tables(&self) -> usize {
-        self.count
+        TABLES as usize
     }
 
     fn memories(&self) -> usize {
-        self.count
+        MEMORIES as usize
     }
 }

@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use innkeeper_host::limiter::{MEMORIES, TABLES};
 use wasmtime::{
     Config, Enabled, Engine, EngineWeak, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig,
     Strategy,
@@ -34,11 +35,9 @@ const TICK: Duration = Duration::from_millis(10);
 
 /// Stack of the host on the same fiber, in bytes: drivers and decoders run there.
 const HOST_STACK: usize = 1 << 20;
-/// Core instances, memories and tables that one component may have. The pool holds as many for each, so that no plugin can take another's.
-/// The ceiling of the limit `instances` is the first of them.
+/// Core instances that one component may have, the ceiling of the limit `instances`. The pool holds as many for each, and as many memories and
+/// tables as a limiter allows, so that no plugin can take another's.
 const CORE_INSTANCES: u32 = 32;
-const MEMORIES: u32 = 2;
-const TABLES: u32 = 8;
 /// Bytes of a memory that stay in place when its slot is reused.
 const KEEP_RESIDENT: usize = 2 << 20;
 
