@@ -200,6 +200,30 @@ async fn numbers_at_their_ends_are_answered() {
         let texts = vec!["t"; 257];
         let answer = guest.order("completions.embed", json!({"model": "m", "texts": texts})).await;
         assert_eq!(answer["error"]["code"], "invalid", "{answer}");
+        for (title, fits) in [(1_024, true), (1_025, false)] {
+            let chat = json!({"chat": {"title": "t".repeat(title)}});
+            let answer = guest.order("chats.create", chat).await;
+            assert_eq!(answer.get("ok").is_some(), fits, "{answer:.300}");
+            if !fits {
+                assert_eq!(answer["error"]["subject"], "title", "{answer}");
+            }
+        }
+        let rows = Rows::of(&world.store, world.ada()).await;
+        for (tags, length) in [(65, 1), (1, 129)] {
+            let tags: Vec<String> = (0..tags).map(|number| format!("{number:0>length$}")).collect();
+            let change = json!({"id": rows.chat, "version": rows.chat_version, "change": {"tags": tags}});
+            let answer = guest.order("chats.update", change).await;
+            assert_eq!(answer["error"]["subject"], "tags", "{answer}");
+        }
+        for (name, kind, subject) in [
+            ("n".repeat(256), "text/plain", "name"),
+            ("n".to_owned(), "text", "content-type"),
+            ("n".to_owned(), "text/<b>", "content-type"),
+        ] {
+            let file = json!({"file": {"name": name, "content_type": kind}, "data": "d"});
+            let answer = guest.order("files.create", file).await;
+            assert_eq!(answer["error"]["subject"], subject, "{kind} {answer}");
+        }
         let answer =
             guest.order("kv.set", json!({"scope": "User", "key": "k", "size": (256 << 10) + 1})).await;
         assert_eq!(answer["error"]["subject"], "value", "{answer}");
