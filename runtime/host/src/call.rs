@@ -335,7 +335,7 @@ impl CallHandle {
         let _ = self.0.settled.set((outcome, fuel));
     }
 
-    /// Waits for how the call ended, background work apart, and what fuel it took. A dropped call never settles.
+    /// Waits for how the call ended, background work apart, and what fuel it took. One that is dropped settles as cancelled.
     pub async fn settled(&self) -> (Outcome, u64) {
         self.0.settled.wait().await.clone()
     }

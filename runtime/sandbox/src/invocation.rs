@@ -34,7 +34,7 @@ pub struct Invocation {
     export: &'static str,
     started_at: UnixNanos,
     fuel: u64,
-    /// How the latest hook ended, as far as the plugin says.
+    /// The latest error of a hook, as the plugin says it; `Ok` where there was none.
     said: Outcome,
     retired: Option<Outcome>,
     // Declared last and so dropped last: the slot is free only when the instance is gone.
