@@ -5,7 +5,7 @@ mod tail;
 
 use std::cell::{Cell, RefCell};
 
-use innkeeper_sdk::chat_request::{Content, ContentPart, Delta, ToolCallDelta, Usage};
+use innkeeper_sdk::chat_request::{Content, ContentPart, Delta, Media, ToolCallDelta, Usage};
 use innkeeper_sdk::prelude::*;
 use innkeeper_sdk::serde_json::{self, Value};
 
@@ -42,6 +42,10 @@ struct Settings {
     words: Vec<String>,
 }
 
+/// Where the ends of an answer's texts are, if not in the instance. The turn has one such place: where plugins ask models for answers of their
+/// own meanwhile, what is held back of one can come out in another.
+const TAILS: &str = "tails";
+
 #[filter(priority = 100, guard, keep_instance)]
 impl Filter for Redaction {
     async fn inlet(
@@ -62,13 +66,12 @@ impl Filter for Redaction {
         if self.kept.get() {
             return Ok(release(&patterns, &mut self.tails.borrow_mut(), chunks));
         }
-        let key = key();
         // Without what was held back a match could pass in halves. A guard's error ends the turn.
-        let before = kv::Turn.get_json::<Tails>(key.clone()).await?.unwrap_or_default();
+        let before = kv::Turn.get_json::<Tails>(TAILS).await?.unwrap_or_default();
         let mut tails = before.clone();
         let released = release(&patterns, &mut tails, chunks);
         if tails != before {
-            kv::Turn.set_json(key, &tails, None).await?;
+            kv::Turn.set_json(TAILS, &tails, None).await?;
         }
         Ok(released)
     }
@@ -86,18 +89,13 @@ impl Filter for Redaction {
     }
 }
 
-/// A turn may have several answers under way where plugins ask models themselves; each model's has a key of its own.
-fn key() -> String {
-    let model = context::model().and_then(|model| model.get("id")?.as_str().map(str::to_owned));
-    format!("tails {}", model.unwrap_or_default())
-}
-
 fn patterns() -> Result<Patterns, PluginError> {
     let Settings { emails, cards, words } = config::valves()?;
     Ok(Patterns::new(emails, cards, &words))
 }
 
-/// Takes matches out of all that a message says: its texts, what it calls tools with, and fields that nobody has a name for.
+/// Takes matches out of what a message says: its texts, who speaks, what it calls tools with, and fields that nobody has a name for.
+/// Addresses of images stay as they are, since they would lead nowhere else.
 fn redact_message(patterns: &Patterns, message: &mut Message) {
     let redact_extra = |extra: &mut Option<String>| {
         if let Some(extra) = extra {
@@ -105,11 +103,19 @@ fn redact_message(patterns: &Patterns, message: &mut Message) {
         }
     };
     message.for_each_text(|text| *text = patterns.redact(text));
+    if let Some(name) = &mut message.name {
+        *name = patterns.redact(name);
+    }
     match &mut message.content {
         Some(Content::Other(json)) => *json = redact_json(patterns, json),
         Some(Content::Parts(parts)) => parts.iter_mut().for_each(|part| match part {
             ContentPart::Text(part) => redact_extra(&mut part.extra),
-            ContentPart::Image(part) => redact_extra(&mut part.extra),
+            ContentPart::Image(part) => {
+                if let Media::Other(json) = &mut part.image {
+                    *json = redact_json(patterns, json);
+                }
+                redact_extra(&mut part.extra);
+            }
             ContentPart::Other(json) => *json = redact_json(patterns, json),
         }),
         Some(Content::Text(_)) | None => {}
