@@ -54,7 +54,15 @@ impl Chunk {
                 && usage.is_some();
         let mut rest = Rest::default();
         if is_ours {
-            read_answer(&frame, choices.as_deref(), usage, error.is_some(), &is_event, &mut chunks, &mut rest);
+            read_answer(
+                &frame,
+                choices.as_deref(),
+                usage,
+                error.is_some(),
+                &is_event,
+                &mut chunks,
+                &mut rest,
+            );
         } else {
             frame.entries().iter().filter(|entry| !is_event(&entry.key)).for_each(|entry| rest.keep(entry));
         }
