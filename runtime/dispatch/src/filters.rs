@@ -14,6 +14,7 @@ use innkeeper_model::plugin::OnFailure;
 use innkeeper_model::{Permission, PluginId};
 use innkeeper_registry::Plugin;
 use innkeeper_sandbox::{Answer, Ask, Budget, CallError, Invocation, Permit};
+use tokio::sync::oneshot;
 
 use crate::error::DispatchError;
 use crate::scope::Scope;
@@ -28,7 +29,10 @@ pub(crate) struct Chain {
 struct Link {
     plugin: Arc<Plugin>,
     about: FilterDescription,
+    /// For the next instance.
     permit: Option<Permit>,
+    /// Gives the permit of the last instance, once its background work is over.
+    gone: Option<oneshot::Receiver<Permit>>,
     kept: Option<Invocation>,
     /// The call whose hook ran last.
     call: Option<CallHandle>,
@@ -74,6 +78,7 @@ impl Chain {
                 plugin,
                 about,
                 permit: Some(permit),
+                gone: None,
                 kept: None,
                 call: None,
                 budget,
@@ -186,7 +191,7 @@ impl Chain {
 
     /// Whether a guard with a hook on stored messages has no slot.
     pub(crate) fn lacks_guard(&self) -> bool {
-        self.links.iter().any(|link| link.about.guard && link.permit.is_none() && link.has(Hook::Outlet))
+        self.links.iter().any(|link| link.about.guard && !link.has_slot() && link.has(Hook::Outlet))
     }
 
     /// Whether any filter has a hook on pieces.
@@ -204,14 +209,14 @@ impl Chain {
     pub(crate) fn release(&mut self, scope: &Scope) {
         let idle = |link: &Link| !link.keeps(scope) && !link.has(Hook::Stream);
         if self.links.iter().all(idle) {
-            self.links.iter_mut().for_each(|link| link.permit = None);
+            self.links.iter_mut().for_each(|link| (link.permit, link.gone) = (None, None));
         }
     }
 
     /// Takes the slots anew that `release` gave back.
     pub(crate) async fn readmit(&mut self, scope: &Scope) -> Result<(), DispatchError> {
         let missing: Vec<_> =
-            self.links.iter_mut().filter(|link| link.permit.is_none() && link.has(Hook::Outlet)).collect();
+            self.links.iter_mut().filter(|link| !link.has_slot() && link.has(Hook::Outlet)).collect();
         let Some(first) = missing.first().map(|link| link.plugin.id.clone()) else { return Ok(()) };
         let plugins: Vec<_> =
             missing.iter().map(|link| (link.plugin.id.clone(), Arc::clone(&link.plugin.limits))).collect();
@@ -269,6 +274,26 @@ impl Link {
         self.about.keep_instance && scope.dispatch.keeps_instances()
     }
 
+    fn has_slot(&self) -> bool {
+        self.permit.is_some() || self.gone.is_some() || self.kept.is_some()
+    }
+
+    /// The right to a fresh instance. While the last one is at work in the background that is another slot, or its own once it is gone.
+    async fn permit(&mut self, scope: &Scope) -> Result<Permit, DispatchError> {
+        if let Some(permit) = self.permit.take() {
+            return Ok(permit);
+        }
+        let mut gone = self.gone.take().ok_or(DispatchError::Internal)?;
+        if let Ok(permit) = gone.try_recv() {
+            return Ok(permit);
+        }
+        match scope.dispatch.sandbox().admit_child(&self.plugin.id, scope.user(), &self.plugin.limits) {
+            Ok(permit) => Ok(permit),
+            // The turn's task goes on with that work meanwhile, and `background` bounds it.
+            Err(_) => gone.await.map_err(|_| DispatchError::Cancelled),
+        }
+    }
+
     /// Fuel that it has used so far.
     fn fuel_used(&self) -> u64 {
         self.used.saturating_add(self.kept.as_ref().map_or(0, Invocation::fuel_used))
@@ -281,10 +306,11 @@ impl Link {
         if lent == 0 {
             return Err(DispatchError::call(&self.plugin.id, CallError::Limit("fuel")));
         }
-        let invocation = match &mut self.kept {
-            Some(kept) => kept,
-            None => {
-                let permit = self.permit.clone().ok_or(DispatchError::Internal)?;
+        let permit = if self.kept.is_none() { Some(self.permit(scope).await?) } else { None };
+        let invocation = match (&mut self.kept, permit) {
+            (Some(kept), _) => kept,
+            (None, None) => return Err(DispatchError::Internal),
+            (None, Some(permit)) => {
                 let budget = Budget { fuel: self.budget.fuel.min(lent), ..self.budget };
                 let made = scope.instantiate(&self.plugin, self.parent.as_ref(), budget, permit).await?;
                 // Kept from the start, so that it is finished and leaves a receipt where this future is dropped.
@@ -298,7 +324,7 @@ impl Link {
             && let Some(invocation) = self.kept.take()
         {
             self.used = self.used.saturating_add(invocation.fuel_used());
-            scope.finish(invocation);
+            self.gone = Some(scope.end(invocation));
         }
         if let Some(shared) = &self.lent {
             let used = self.fuel_used().saturating_sub(before);

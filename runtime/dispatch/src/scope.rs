@@ -136,11 +136,30 @@ impl Scope {
         Ok(started)
     }
 
-    /// Ends a kept instance behind the turn's back.
+    /// Ends an instance. Its permit comes once it is gone, which is at once where it leaves no background work.
+    pub(crate) fn end(&self, invocation: Invocation) -> oneshot::Receiver<Permit> {
+        let (mut ending, permit) = self.ending(invocation);
+        if (&mut ending).now_or_never().is_none() {
+            self.spawn(ending);
+        }
+        permit
+    }
+
+    /// The same behind the turn's back.
     pub(crate) fn finish(&self, invocation: Invocation) {
+        self.spawn(self.ending(invocation).0);
+    }
+
+    fn ending(&self, invocation: Invocation) -> (BoxFuture<'static, ()>, oneshot::Receiver<Permit>) {
         let receipts = self.dispatch.receipts().clone();
-        let running = invocation.finish();
-        self.spawn(async move { receipts.record(running.await) });
+        let (gone, permit) = oneshot::channel();
+        let ending = async move {
+            let (receipt, permit) = invocation.finish().await;
+            receipts.record(receipt);
+            // Where nobody wants it the slot is free.
+            drop(permit.map(|permit| gone.send(permit)));
+        };
+        (Box::pin(ending), permit)
     }
 
     async fn setup(&self, plugin: &Plugin, parent: Option<&CallHandle>) -> Result<CallSetup, DispatchError> {

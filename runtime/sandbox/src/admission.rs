@@ -2,6 +2,7 @@
 //!
 //! A turn takes the slots of its whole chain at once, so that nothing waits for a slot while it holds another.
 //! Children that plugins ask for take from a reserve, or fail at once.
+//! A permit is for one instance: the next has the same slot only once the one before is gone.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -28,22 +29,11 @@ pub(crate) struct Admission {
     per_user: Arc<Counts<UserId>>,
 }
 
-/// The right to have one instance. Clones are the same right, for one instance after another; dropping the last gives the slot back.
-#[derive(Clone)]
+/// The right to have one instance, which takes it and gives it back when it is gone. Dropping it frees the slot.
 pub struct Permit {
-    _held: Arc<Held>,
-}
-
-struct Held {
     _slot: OwnedSemaphorePermit,
     _plugin: Counted<PluginId>,
     _user: Option<Counted<UserId>>,
-}
-
-impl Permit {
-    fn new(slot: OwnedSemaphorePermit, plugin: Counted<PluginId>, user: Option<Counted<UserId>>) -> Self {
-        Self { _held: Arc::new(Held { _slot: slot, _plugin: plugin, _user: user }) }
-    }
 }
 
 impl Admission {
@@ -76,8 +66,9 @@ impl Admission {
             return Err(CallError::Unavailable { limit: "queue", retry_after: limits.queue_wait });
         }
         let mut slots = self.wait_for(count, limits).await?;
-        let permits =
-            counted.into_iter().filter_map(|(plugin, user)| Some(Permit::new(slots.split(1)?, plugin, user)));
+        let permits = counted.into_iter().filter_map(|(plugin, user)| {
+            Some(Permit { _slot: slots.split(1)?, _plugin: plugin, _user: user })
+        });
         Ok(permits.collect())
     }
 
@@ -93,7 +84,7 @@ impl Admission {
             .try_acquire_owned()
             .or_else(|_| Arc::clone(&self.slots).try_acquire_owned())
             .map_err(|_| CallError::Unavailable { limit: "queue", retry_after: 1_000 })?;
-        Ok(Permit::new(slot, plugin, user))
+        Ok(Permit { _slot: slot, _plugin: plugin, _user: user })
     }
 
     /// Instances that could be admitted at once.

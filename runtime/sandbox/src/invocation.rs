@@ -38,7 +38,7 @@ pub struct Invocation {
     said: Outcome,
     retired: Option<Outcome>,
     // Declared last and so dropped last: the slot is free only when the instance is gone.
-    _permit: Permit,
+    permit: Option<Permit>,
 }
 
 /// Where a call's result arrives with the fuel used until then, before its background work ends. It fails where the call was dropped.
@@ -128,7 +128,7 @@ impl Invocation {
                     fuel: budget.fuel,
                     said: Outcome::Ok,
                     retired: None,
-                    _permit: permit,
+                    permit: Some(permit),
                 })
             }
             Err(error) => {
@@ -208,9 +208,12 @@ impl Invocation {
         (delivery, self.drive(Some(ask), Some(deliver)))
     }
 
-    /// Ends a kept instance: lets background work of its hooks go on, then makes the receipt.
-    pub fn finish(self) -> impl Future<Output = Receipt> + Send + 'static {
-        self.drive(None, None)
+    /// Ends a kept instance: lets background work of its hooks go on, then makes the receipt, and gives back the right to an instance.
+    pub async fn finish(mut self) -> (Receipt, Option<Permit>) {
+        let permit = self.permit.take();
+        // The instance is gone when this is over, and so the permit is free for the next one.
+        let receipt = self.drive(None, None).await;
+        (receipt, permit)
     }
 
     async fn drive(mut self, ask: Option<Ask>, deliver: Option<oneshot::Sender<Delivered>>) -> Receipt {

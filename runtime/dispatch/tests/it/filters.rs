@@ -5,8 +5,9 @@ use innkeeper_model::Permission;
 use innkeeper_model::plugin::OnFailure;
 use innkeeper_model::time::Clock;
 use serde_json::{Value, json};
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::world::{Builder, Installed, World, id, order, plugin, world};
+use crate::world::{Builder, Installed, World, id, order, plugin, read, soon, world};
 
 const POLICIES: [OnFailure; 3] = [OnFailure::Closed, OnFailure::Skip, OnFailure::Quarantine];
 
@@ -130,6 +131,63 @@ async fn a_filter_that_breaks_on_a_piece_is_over_for_the_turn() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn instances_that_are_at_work_in_the_background_keep_their_slots() {
+    let lingers = filter("misbehave", OnFailure::Closed)
+        .grant(&[Permission::Kv])
+        .limit("background", 1_000)
+        .limit("background-fuel", 1_000_000_000_000)
+        .limit("host-calls", 10_000_000);
+    let world = world()
+        .instances(4)
+        .keep_instances(false)
+        .plugin(plugin("probe"))
+        .plugin(plugin("echo"))
+        .plugin(lingers)
+        .build()
+        .await;
+    // Each piece leaves an instance that works on in the background.
+    let turn = world.dispatch.chat(world.turn("probe.one", &pieces(&["chunk:background-calls"; 9]))).await;
+    let said = tokio::spawn(read(turn.unwrap()));
+    let full = async {
+        while world.sandbox.free_instances() > 0 && !said.is_finished() {
+            tokio::task::yield_now().await;
+        }
+    };
+    full.await;
+    assert!(!said.is_finished(), "{:?}", said.await);
+    // Somebody else gets a slot in between.
+    world.tool("probe", "invocation", json!({})).await.unwrap();
+    assert!(!said.is_finished());
+    let end = said.await.unwrap().end;
+    assert_eq!(end.error, None);
+    world.assert_idle().await;
+    let receipts = world.receipts(&end.receipts).await;
+    let lingered = receipts.iter().filter(|receipt| receipt.background.is_some()).count();
+    assert_eq!(lingered, 9, "{receipts:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_filter_with_a_fresh_instance_for_each_piece_needs_one_slot() {
+    let fresh = filter("misbehave", OnFailure::Closed).limit("calls-per-plugin", 1);
+    let world = world().keep_instances(false).plugin(plugin("probe")).plugin(fresh).build().await;
+    let (done, over) = (AtomicBool::new(false), world.slots() - 2);
+    let turn = async {
+        let said = world.chat(world.turn("probe.one", &pieces(&["a"; 200]))).await;
+        done.store(true, Ordering::Relaxed);
+        said
+    };
+    let watch = async {
+        while !done.load(Ordering::Relaxed) {
+            assert!(world.sandbox.free_instances() >= over, "the filter and the pipe");
+            tokio::task::yield_now().await;
+        }
+    };
+    let (said, ()) = tokio::join!(turn, watch);
+    assert_eq!(said.text(), "a".repeat(200));
+    world.assert_idle().await;
+}
+
 /// Whether a filter took part in a turn that asks nothing special of it.
 async fn takes_part(world: &World, filter: &str) -> bool {
     let said = world.chat(world.turn("probe.one", &pieces(&["hi"]))).await;
@@ -174,9 +232,7 @@ async fn a_client_that_leaves_makes_no_filter_rest() {
     let world =
         world().plugin(plugin("probe")).plugin(filter("misbehave", OnFailure::Quarantine)).build().await;
     let handle = world.dispatch.chat(world.turn("probe.one", "inlet:wait")).await.unwrap();
-    while world.sandbox.free_instances() == 32 {
-        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-    }
+    soon("the filter is at work", || world.sandbox.free_instances() < world.slots()).await;
     drop(handle);
     world.assert_idle().await;
     assert!(takes_part(&world, "misbehave").await);

@@ -350,6 +350,11 @@ impl World {
         receipts.iter().map(|receipt| format!("{} {}", receipt.plugin, receipt.export)).collect()
     }
 
+    /// Instances that there may be at once.
+    pub(crate) fn slots(&self) -> usize {
+        self.slots
+    }
+
     /// Fails where something was left behind: a slot, a connection, a question, a turn.
     pub(crate) async fn assert_idle(&self) {
         let now = || {

@@ -123,7 +123,7 @@ async fn a_hook_ends_by_its_own_deadline_and_retires_the_instance() {
         assert!(!instance.is_usable());
         let again = instance.hook(chunk("fine".into())).await.unwrap_err();
         assert!(matches!(again, CallError::Trap(ref text) if text.contains("retired")), "{again}");
-        let receipt = instance.finish().await;
+        let receipt = instance.finish().await.0;
         assert_eq!(receipt.outcome, error.outcome(), "{how}");
         assert_eq!((receipt.export.as_str(), receipt.background), ("filter.stream", None));
     }
@@ -139,7 +139,7 @@ async fn an_error_value_does_not_retire_the_instance_and_stands_in_the_receipt()
     assert!(matches!(huge, CallError::Plugin(_)), "{huge}");
     assert!(instance.is_usable());
     instance.hook(Ask::Stream(vec![Chunk::Text("fine".into())])).await.unwrap();
-    assert_eq!(instance.finish().await.outcome, Outcome::Failed);
+    assert_eq!(instance.finish().await.0.outcome, Outcome::Failed);
 }
 
 #[tokio::test]
@@ -159,7 +159,7 @@ async fn an_instance_is_kept_from_hook_to_hook_and_waits_for_free() {
         instance.hook(Ask::Stream(vec![Chunk::Text("fine".into())])).await.unwrap();
     }
     assert_eq!(instance.open_tasks(), open, "hooks leave something behind");
-    let receipt = instance.finish().await;
+    let receipt = instance.finish().await.0;
     assert_eq!(receipt.outcome, Outcome::Ok);
     assert!(receipt.delivered.peak_memory > 10 << 20, "memory of the first hook is still there: {receipt:?}");
     assert!(receipt.delivered.active_us < 500_000, "{receipt:?}");
@@ -209,7 +209,7 @@ async fn a_hook_that_is_dropped_retires_the_instance() {
     let hook = instance.hook(Ask::Stream(vec![Chunk::Text("chunk:sleep".into())]));
     assert!(tokio::time::timeout(Duration::from_millis(50), hook).await.is_err());
     assert!(!instance.is_usable());
-    assert_eq!(instance.finish().await.outcome, Outcome::Cancelled);
+    assert_eq!(instance.finish().await.0.outcome, Outcome::Cancelled);
     world.assert_idle(16).await;
 }
 

@@ -84,7 +84,7 @@ async fn an_instance_that_is_kept_with_writes_under_way_holds_nothing() {
         another_writer_finishes(&world, "when all is written").await;
         // The guest hears of it when it goes on.
         kept.hook(drive()).await.unwrap();
-        let receipt = kept.finish().await;
+        let receipt = kept.finish().await.0;
         assert_eq!(receipt.outcome, Outcome::Ok, "{receipt:?}");
         assert_eq!(receipt.delivered.host_calls["kv"], WRITES, "{receipt:?}");
         world.assert_idle(16).await;
@@ -152,7 +152,7 @@ async fn a_file_that_is_being_read_or_written_by_a_kept_instance_holds_nothing()
         kept.hook(tool("call", order("completions.models", json!({})))).await.unwrap();
         another_writer_finishes(&world, import).await;
     }
-    kept.finish().await;
+    drop(kept.finish().await);
     world.assert_idle(16).await;
 }
 
