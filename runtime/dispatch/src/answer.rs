@@ -42,28 +42,15 @@ enum Source {
     },
 }
 
-/// Why a model did not begin to answer.
-pub(crate) struct Unanswered {
-    pub(crate) error: DispatchError,
-    /// What fuel that took; none where code of a plugin has run and nobody knows.
-    pub(crate) fuel: Option<u64>,
-}
-
-impl<E: Into<DispatchError>> From<E> for Unanswered {
-    fn from(error: E) -> Self {
-        Self { error: error.into(), fuel: Some(0) }
-    }
-}
-
-/// Asks a model. Returns once it has begun to answer.
+/// Asks a model. Returns once it has begun to answer, or has given back what fuel it was lent.
 pub(crate) async fn ask(
     scope: &Arc<Scope>,
     target: &Target,
     request: ChatRequest,
-    caller: Option<(&CallHandle, Budget)>,
+    caller: Option<(&CallHandle, &Budget)>,
     permit: Option<Permit>,
     body_bytes: u64,
-) -> Result<Answering, Unanswered> {
+) -> Result<Answering, DispatchError> {
     match target {
         Target::Provider { provider, model } => {
             let mut request = request;
@@ -77,21 +64,31 @@ pub(crate) async fn ask(
             let mut request = request;
             request.model.clone_from(model);
             let budget = Budget::new(&plugin.limits, body_bytes);
-            let budget = caller.map_or(budget, |(_, left)| budget.within(left));
+            let budget = match caller {
+                Some((_, left)) => budget.within(left),
+                None => budget,
+            };
             let permit = permit.ok_or(DispatchError::Internal)?;
             let parent = caller.map(|(caller, _)| caller);
-            let started = scope.start(plugin, parent, budget, permit, Ask::Run(request)).await;
-            let started = started.map_err(|error| Unanswered { error, fuel: None })?;
+            let started = scope.start(plugin, parent, budget, permit, Ask::Run(request)).await?;
             let call = started.call.clone();
-            let answered = answered(plugin, started).await;
-            let (answer, cut, fuel) =
-                answered.map_err(|(error, fuel)| Unanswered { error, fuel: Some(fuel) })?;
-            let unusable = |error| Unanswered { error, fuel: Some(fuel) };
-            let (ready, chunks) = match answer {
-                Answer::Reply(Reply::Text(text)) => (vec![Chunk::Text(text), stop()], None),
-                Answer::Reply(Reply::Json(text)) => (pieces(plugin, &text).map_err(unusable)?, None),
-                Answer::Reply(Reply::Chunks(chunks)) => (Vec::new(), Some(chunks)),
-                _ => return Err(unusable(DispatchError::Internal)),
+            let begun = match answered(plugin, started).await {
+                Ok((Answer::Reply(Reply::Text(text)), cut)) => {
+                    Ok((vec![Chunk::Text(text), stop()], None, cut))
+                }
+                Ok((Answer::Reply(Reply::Json(text)), cut)) => {
+                    pieces(plugin, &text).map(|pieces| (pieces, None, cut))
+                }
+                Ok((Answer::Reply(Reply::Chunks(chunks)), cut)) => Ok((Vec::new(), Some(chunks), cut)),
+                Ok(_) => Err(DispatchError::Internal),
+                Err(error) => Err(error),
+            };
+            let (ready, chunks, cut) = match begun {
+                Ok(begun) => begun,
+                Err(error) => {
+                    call.settled().await;
+                    return Err(error);
+                }
             };
             let source = Source::Pipe { plugin: Arc::clone(plugin), call, chunks, cut: Some(cut) };
             Ok(Answering { source, ready: ready.into(), ended: false })
@@ -180,14 +177,11 @@ impl Answering {
         }
     }
 
-    /// What fuel the answer took. One that has not ended is cut.
-    pub(crate) async fn fuel(self) -> u64 {
-        match self.source {
-            Source::Pipe { call, cut, .. } => {
-                drop(cut);
-                call.settled().await.1
-            }
-            Source::Provider { .. } => 0,
+    /// Returns when the fuel that it was lent is back, but for what background work has. An answer that has not ended is cut.
+    pub(crate) async fn end(self) {
+        if let Source::Pipe { call, cut, .. } = self.source {
+            drop(cut);
+            call.settled().await;
         }
     }
 

@@ -234,8 +234,7 @@ impl Work<'_> {
         let pipe = self.repermit(&target, pipe).await?;
         chain.release(scope);
         let messages = if chain.filters_messages() { stored_messages(scope, &request) } else { Vec::new() };
-        let answering = ask(scope, &target, request, None, pipe, body_bytes).await;
-        let mut answering = answering.map_err(|unanswered| unanswered.error)?;
+        let mut answering = ask(scope, &target, request, None, pipe, body_bytes).await?;
         while let Some(chunk) = answering.next().await? {
             let chunks =
                 if chain.filters_pieces() { chain.stream(scope, vec![chunk]).await? } else { vec![chunk] };
@@ -302,11 +301,7 @@ impl Work<'_> {
             (Target::Pipe { plugin, .. }, Target::Pipe { plugin: before, .. }) if plugin.id == before.id => {
                 Ok(permit)
             }
-            (Target::Pipe { plugin, .. }, _) => {
-                let permit =
-                    self.scope.dispatch.sandbox().admit_child(&plugin.id, self.scope.user(), &plugin.limits);
-                permit.map(Some).map_err(|error| DispatchError::call(&plugin.id, error))
-            }
+            (Target::Pipe { plugin, .. }, _) => self.scope.admit_child(plugin).map(Some),
             (Target::Provider { .. }, _) => Ok(None),
         }
     }

@@ -5,16 +5,16 @@
 use std::sync::Arc;
 
 use innkeeper_host::CallHandle;
-use innkeeper_host::fuel::Spent;
-use innkeeper_host::turn::{ChildAsk, ChildRequest, OfferedModel, OfferedTool};
+use innkeeper_host::fuel::share;
+use innkeeper_host::turn::{ChildAsk, ChildRequest, Lent, OfferedModel, OfferedTool};
 use innkeeper_model::chat_request::{ChatRequest, Completion};
 use innkeeper_model::chunk::{Chunk, Collector};
 use innkeeper_model::tool::ToolResult;
-use innkeeper_model::{Error, PluginId};
+use innkeeper_model::{Error, ErrorCode, PluginId};
 use innkeeper_sandbox::{Answer, Ask, Budget};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::answer::{Answering, Unanswered, ask};
+use crate::answer::{Answering, ask};
 use crate::error::DispatchError;
 use crate::filters::Chain;
 use crate::models::{ModelKind, Target};
@@ -22,15 +22,15 @@ use crate::scope::{Scope, answered};
 
 /// Serves one request, and drops it where the one who asked has gone.
 pub(crate) async fn serve(scope: Arc<Scope>, request: ChildRequest) {
-    let ChildRequest { caller, fuel, spent, ask } = request;
+    let ChildRequest { caller, lent, ask } = request;
     match ask {
         ChildAsk::Tools(reply) => answer(reply, async { Ok(tools(&scope)) }).await,
         ChildAsk::Models(reply) => answer(reply, models(&scope, &caller)).await,
         ChildAsk::Tool { plugin, name, arguments, reply } => {
-            answer(reply, call_tool(&scope, &caller, fuel, plugin, name, arguments)).await;
+            answer(reply, call_tool(&scope, &caller, lent, plugin, name, arguments)).await;
         }
-        ChildAsk::Complete(request, reply) => answer(reply, complete(&scope, &caller, fuel, request)).await,
-        ChildAsk::Stream(request, reply) => stream(&scope, &caller, fuel, &spent, request, reply).await,
+        ChildAsk::Complete(request, reply) => answer(reply, complete(&scope, &caller, lent, request)).await,
+        ChildAsk::Stream(request, reply) => stream(&scope, &caller, lent, request, reply).await,
         ChildAsk::Embed { model, texts, reply } => answer(reply, embed(&scope, model, texts)).await,
     }
 }
@@ -61,12 +61,12 @@ fn tools(scope: &Scope) -> Vec<OfferedTool> {
 
 async fn models(scope: &Arc<Scope>, caller: &CallHandle) -> Result<Vec<OfferedModel>, Error> {
     // Asking for lists takes no fuel of the caller's: each pipe is asked once in a turn, under its own limits.
-    let left = budget(caller, u64::MAX)?;
+    let left = budget(caller, None)?;
     let kind = |kind| match kind {
         ModelKind::Pipe => "pipe".to_owned(),
         ModelKind::Provider => "provider".to_owned(),
     };
-    let models = scope.dispatch.models_within(scope, caller, left).await;
+    let models = scope.dispatch.models_within(scope, caller, &left).await;
     Ok(models
         .into_iter()
         .map(|model| OfferedModel { id: model.id, name: model.name, kind: kind(model.kind) })
@@ -74,7 +74,7 @@ async fn models(scope: &Arc<Scope>, caller: &CallHandle) -> Result<Vec<OfferedMo
 }
 
 /// What is left of a caller's budget; an error where it is nested too deep.
-fn budget(caller: &CallHandle, fuel: u64) -> Result<Budget, Error> {
+fn budget(caller: &CallHandle, lent: Option<Lent>) -> Result<Budget, Error> {
     let depth = caller.setup().depth + 1;
     if depth > caller.limits().nesting {
         let message = format!("plugins may call plugins {} levels deep", caller.limits().nesting);
@@ -82,44 +82,37 @@ fn budget(caller: &CallHandle, fuel: u64) -> Result<Budget, Error> {
     }
     // The caller is on its waiting clock meanwhile, so both of the child's clocks are bounded by that.
     let (_, waiting) = caller.clock().left();
-    Ok(Budget { fuel, active: waiting, waiting })
+    let fuel = lent.as_ref().map_or(u64::MAX, Lent::left);
+    Ok(Budget { fuel, active: waiting, waiting, lent })
 }
 
 async fn call_tool(
     scope: &Arc<Scope>,
     caller: &CallHandle,
-    fuel: u64,
+    lent: Lent,
     plugin: PluginId,
     name: String,
     arguments: String,
-) -> (Result<ToolResult, Error>, u64) {
-    let begun = async {
-        let left = budget(caller, fuel)?;
-        let found =
-            scope.dispatch.tool(&plugin, &name, &arguments).await.map_err(|error| error.for_guest())?;
-        let permit = scope.dispatch.sandbox().admit_child(&found.id, scope.user(), &found.limits);
-        let permit = permit.map_err(|error| DispatchError::call(&found.id, error).for_guest())?;
-        let budget = Budget::new(&found.limits, arguments.len() as u64).within(left);
-        Ok((found, permit, budget))
-    };
-    let (found, permit, budget) = match begun.await {
-        Ok(begun) => begun,
-        Err(error) => return (Err(error), 0),
-    };
-    let started = match scope.start(&found, Some(caller), budget, permit, Ask::Tool { name, arguments }).await
-    {
-        Ok(started) => started,
-        // Code of it has run, and nobody says how much.
-        Err(error) => return (Err(error.for_guest()), fuel),
-    };
-    match answered(&found, started).await {
-        Ok((Answer::Tool(result), cut, fuel)) => {
-            cut.disarm();
-            (Ok(result), fuel)
+) -> Result<ToolResult, Error> {
+    let left = budget(caller, Some(lent))?;
+    let called = async {
+        let found = scope.dispatch.tool(&plugin, &name, &arguments).await?;
+        let permit = scope.admit_child(&found)?;
+        let budget = Budget::new(&found.limits, arguments.len() as u64).within(&left);
+        let started =
+            scope.start(&found, Some(caller), budget, permit, Ask::Tool { name, arguments }).await?;
+        let call = started.call.clone();
+        let answered = answered(&found, started).await;
+        // What it has left of the fuel is back then, but for what its background work has.
+        call.settled().await;
+        let (answer, cut) = answered?;
+        cut.disarm();
+        match answer {
+            Answer::Tool(result) => Ok(result),
+            _ => Err(DispatchError::Internal),
         }
-        Ok((_, _, fuel)) => (Err(DispatchError::Internal.for_guest()), fuel),
-        Err((error, fuel)) => (Err(error.for_guest()), fuel),
-    }
+    };
+    called.await.map_err(|error| error.for_guest())
 }
 
 /// An answer of a model that a plugin asked, with the guards that watch over such requests.
@@ -128,56 +121,51 @@ struct Watched {
     guards: Chain,
 }
 
-/// Fails with the fuel that counts as used: all of it where code of a plugin has run and nobody says how much that took.
 async fn watched(
     scope: &Arc<Scope>,
     caller: &CallHandle,
-    fuel: u64,
+    lent: Lent,
     request: ChatRequest,
-) -> Result<Watched, (Error, u64)> {
-    let left = budget(caller, fuel).map_err(|error| (error, 0))?;
-    let mut guarded = 0;
+) -> Result<Watched, Error> {
+    let left = budget(caller, Some(lent.clone()))?;
+    let mut guards = None;
     let begun = async {
         crate::request::check(scope, &request)?;
         let target = scope.dispatch.target(&request.model).await?;
-        let guards = scope.dispatch.registry().snapshot().guards_for(&request.model, &scope.toggles)?;
+        let watching = scope.dispatch.registry().snapshot().guards_for(&request.model, &scope.toggles)?;
         let mut admitted = Vec::new();
         // A guard is not set to watch its own requests.
-        for guard in guards.into_iter().filter(|guard| guard.id != *caller.plugin()) {
-            let permit = scope.dispatch.sandbox().admit_child(&guard.id, scope.user(), &guard.limits);
-            let permit = permit.map_err(|error| DispatchError::call(&guard.id, error))?;
+        for guard in watching.into_iter().filter(|guard| guard.id != *caller.plugin()) {
+            let permit = scope.admit_child(&guard)?;
             admitted.push((guard, permit));
         }
-        if !admitted.is_empty() {
-            // Until they have let the request through and say what that took.
-            guarded = fuel;
-        }
-        let mut guards = Chain::new(scope, admitted, 0, Some((caller, left)));
+        let guards = guards.insert(Chain::new(scope, admitted, 0, Some((caller, &left))));
         let request = guards.inlet(scope, request).await?;
         let request = guards.request(scope, request).await?;
         let permit = match &target {
-            Target::Pipe { plugin, .. } => {
-                let permit = scope.dispatch.sandbox().admit_child(&plugin.id, scope.user(), &plugin.limits);
-                Some(permit.map_err(|error| DispatchError::call(&plugin.id, error))?)
-            }
+            Target::Pipe { plugin, .. } => Some(scope.admit_child(plugin)?),
             Target::Provider { .. } => None,
         };
-        guarded = guards.fuel_used();
-        let left = Budget { fuel: left.fuel.saturating_sub(guarded), ..left };
-        let answering = ask(scope, &target, request, Some((caller, left)), permit, 0).await?;
-        Ok::<_, Unanswered>(Watched { answering, guards })
+        // Guards that look at the pieces need some beside the pipe.
+        let fuel = if guards.filters_pieces() { share(lent.left()) } else { lent.left() };
+        let left = Budget { fuel, ..left.clone() };
+        ask(scope, &target, request, Some((caller, &left)), permit, 0).await
     };
-    let begun = begun.await;
-    begun.map_err(|Unanswered { error, fuel: used }| {
-        (error.for_guest(), guarded.saturating_add(used.unwrap_or(fuel)))
-    })
+    match (begun.await, guards) {
+        (Ok(answering), Some(guards)) => Ok(Watched { answering, guards }),
+        (Err(error), guards) => {
+            guards.into_iter().for_each(Chain::end);
+            Err(error.for_guest())
+        }
+        (Ok(_), None) => Err(DispatchError::Internal.for_guest()),
+    }
 }
 
 impl Watched {
-    /// What fuel the answer and its guards took. An answer that has not ended is cut.
-    async fn fuel(self) -> u64 {
-        let guards = self.guards.fuel_used();
-        self.answering.fuel().await.saturating_add(guards)
+    /// Returns when the fuel that they were lent is back, but for what background work has. An answer that has not ended is cut.
+    async fn end(self) {
+        self.guards.end();
+        self.answering.end().await;
     }
 
     /// The next pieces; events go where the turn's events go.
@@ -191,63 +179,51 @@ impl Watched {
 async fn complete(
     scope: &Arc<Scope>,
     caller: &CallHandle,
-    fuel: u64,
+    lent: Lent,
     mut request: ChatRequest,
-) -> (Result<Completion, Error>, u64) {
+) -> Result<Completion, Error> {
     request.stream = None;
     let model = request.model.clone();
-    let mut watched = match watched(scope, caller, fuel, request).await {
-        Ok(watched) => watched,
-        Err((error, used)) => return (Err(error), used),
-    };
+    let mut watched = watched(scope, caller, lent, request).await?;
+    let completion = collected(scope, &mut watched, &model).await;
+    watched.end().await;
+    completion
+}
+
+/// The whole answer.
+async fn collected(scope: &Arc<Scope>, watched: &mut Watched, model: &str) -> Result<Completion, Error> {
+    let failed = |message: String| Error::new(ErrorCode::Other("failed".to_owned()), message);
     let mut collected = Collector::default();
-    let result = loop {
-        match watched.next(scope).await {
-            Ok(Some(chunks)) => {
-                let failed = chunks.iter().find_map(|chunk| {
-                    if let Chunk::Failed(message) = chunk { Some(message.clone()) } else { None }
-                });
-                if let Some(message) = failed {
-                    break Err(Error::new(innkeeper_model::ErrorCode::Other("failed".to_owned()), message));
-                }
-                if let Some(error) = chunks.iter().find_map(|chunk| collected.add(chunk).err()) {
-                    break Err(Error::new(
-                        innkeeper_model::ErrorCode::Other("failed".to_owned()),
-                        error.to_string(),
-                    ));
-                }
+    while let Some(chunks) = watched.next(scope).await.map_err(|error| error.for_guest())? {
+        for chunk in chunks {
+            if let Chunk::Failed(message) = &chunk {
+                return Err(failed(message.clone()));
             }
-            Ok(None) => {
-                let id = format!("chatcmpl-{}", uuid::Uuid::now_v7().simple());
-                let created = scope.dispatch.store().clock().seconds();
-                let completion = collected
-                    .completion_json(&id, created, &model)
-                    .and_then(|text| Completion::from_json(&text));
-                break completion.map_err(|error| DispatchError::Body(error.to_string()).for_guest());
-            }
-            Err(error) => break Err(error.for_guest()),
+            collected.add(&chunk).map_err(|error| failed(error.to_string()))?;
         }
-    };
-    (result, watched.fuel().await)
+    }
+    let id = format!("chatcmpl-{}", uuid::Uuid::now_v7().simple());
+    let created = scope.dispatch.store().clock().seconds();
+    let completion =
+        collected.completion_json(&id, created, model).and_then(|text| Completion::from_json(&text));
+    completion.map_err(|error| DispatchError::Body(error.to_string()).for_guest())
 }
 
 async fn stream(
     scope: &Arc<Scope>,
     caller: &CallHandle,
-    fuel: u64,
-    spent: &Spent,
+    lent: Lent,
     mut request: ChatRequest,
     mut reply: oneshot::Sender<Result<mpsc::Receiver<Chunk>, Error>>,
 ) {
     request.stream = Some(true);
     let begun = tokio::select! {
-        begun = watched(scope, caller, fuel, request) => begun,
+        begun = watched(scope, caller, lent, request) => begun,
         () = reply.closed() => return,
     };
     let mut watched = match begun {
         Ok(watched) => watched,
-        Err((error, used)) => {
-            spent.report(used);
+        Err(error) => {
             let _ = reply.send(Err(error));
             return;
         }
@@ -277,7 +253,7 @@ async fn stream(
         }
     }
     // Before the guest sees the end of the stream, which is when it gets back what was left.
-    spent.report(watched.fuel().await);
+    watched.end().await;
     drop(sender);
 }
 

@@ -1,7 +1,6 @@
 //! The filters of a turn, in ascending order of priority and id, and what happens when one breaks.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use innkeeper_host::CallHandle;
 use innkeeper_host::events::admit_streamed;
@@ -37,10 +36,6 @@ struct Link {
     /// The call whose hook ran last.
     call: Option<CallHandle>,
     budget: Budget,
-    /// What is left of the fuel that the caller lent, to all guards of its request together.
-    lent: Option<Arc<AtomicU64>>,
-    /// Fuel that instances before the present one have used.
-    used: u64,
     /// The call whose request it guards.
     parent: Option<CallHandle>,
     /// A hook of it has done its work.
@@ -66,13 +61,15 @@ impl Chain {
         scope: &Arc<Scope>,
         filters: Vec<(Arc<Plugin>, Permit)>,
         body_bytes: u64,
-        caller: Option<(&CallHandle, Budget)>,
+        caller: Option<(&CallHandle, &Budget)>,
     ) -> Self {
-        let lent = caller.map(|(_, left)| Arc::new(AtomicU64::new(left.fuel)));
         let link = |(plugin, permit): (Arc<Plugin>, Permit)| {
             let about = plugin.manifest.filter.clone()?;
             let budget = Budget::new(&plugin.limits, body_bytes);
-            let budget = caller.map_or(budget, |(_, left)| budget.within(left));
+            let budget = match caller {
+                Some((_, left)) => budget.within(left),
+                None => budget,
+            };
             let parent = caller.map(|(caller, _)| caller.clone());
             Some(Link {
                 plugin,
@@ -82,8 +79,6 @@ impl Chain {
                 kept: None,
                 call: None,
                 budget,
-                lent: lent.clone(),
-                used: 0,
                 parent,
                 worked: false,
                 broken: false,
@@ -98,9 +93,9 @@ impl Chain {
         self.links.iter().any(|link| link.plugin.id == *filter)
     }
 
-    /// Fuel that all of them have used so far.
-    pub(crate) fn fuel_used(&self) -> u64 {
-        self.links.iter().map(Link::fuel_used).fold(0, u64::saturating_add)
+    /// Ends kept instances, which give back what fuel they were lent, but for what background work has.
+    pub(crate) fn end(mut self) {
+        self.links.drain(..).filter_map(|link| link.kept).for_each(|kept| drop(self.scope.end(kept)));
     }
 
     /// Runs `inlet` hooks. A refusal ends the turn.
@@ -287,31 +282,21 @@ impl Link {
         if let Ok(permit) = gone.try_recv() {
             return Ok(permit);
         }
-        match scope.dispatch.sandbox().admit_child(&self.plugin.id, scope.user(), &self.plugin.limits) {
+        match scope.admit_child(&self.plugin) {
             Ok(permit) => Ok(permit),
             // The turn's task goes on with that work meanwhile, and `background` bounds it.
             Err(_) => gone.await.map_err(|_| DispatchError::Cancelled),
         }
     }
 
-    /// Fuel that it has used so far.
-    fn fuel_used(&self) -> u64 {
-        self.used.saturating_add(self.kept.as_ref().map_or(0, Invocation::fuel_used))
-    }
-
     /// Calls a hook, on the kept instance or on a fresh one.
     async fn ask(&mut self, scope: &Arc<Scope>, ask: Ask) -> Result<Answer, DispatchError> {
-        let before = self.fuel_used();
-        let lent = self.lent.as_ref().map_or(u64::MAX, |lent| lent.load(Ordering::Relaxed));
-        if lent == 0 {
-            return Err(DispatchError::call(&self.plugin.id, CallError::Limit("fuel")));
-        }
         let permit = if self.kept.is_none() { Some(self.permit(scope).await?) } else { None };
         let invocation = match (&mut self.kept, permit) {
             (Some(kept), _) => kept,
             (None, None) => return Err(DispatchError::Internal),
             (None, Some(permit)) => {
-                let budget = Budget { fuel: self.budget.fuel.min(lent), ..self.budget };
+                let budget = self.budget.clone();
                 let made = scope.instantiate(&self.plugin, self.parent.as_ref(), budget, permit).await?;
                 // Kept from the start, so that it is finished and leaves a receipt where this future is dropped.
                 self.kept.insert(made)
@@ -323,12 +308,7 @@ impl Link {
         if !(self.keeps(scope) && usable)
             && let Some(invocation) = self.kept.take()
         {
-            self.used = self.used.saturating_add(invocation.fuel_used());
             self.gone = Some(scope.end(invocation));
-        }
-        if let Some(shared) = &self.lent {
-            let used = self.fuel_used().saturating_sub(before);
-            shared.store(lent.saturating_sub(used), Ordering::Relaxed);
         }
         self.worked |= answer.is_ok();
         answer.map_err(|error| DispatchError::call(&self.plugin.id, error))

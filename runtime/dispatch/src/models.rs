@@ -170,7 +170,7 @@ impl Dispatch {
         &self,
         scope: &Arc<Scope>,
         caller: &CallHandle,
-        left: Budget,
+        left: &Budget,
     ) -> Vec<ModelEntry> {
         if !scope.turn.principal.is_admitted() {
             return Vec::new();
@@ -206,13 +206,10 @@ impl Dispatch {
         let work = {
             let plugin = Arc::clone(plugin);
             move |scope: Arc<Scope>| async move {
-                let chain = [(plugin.id.clone(), Arc::clone(&plugin.limits))];
-                let permits = scope.dispatch.sandbox().admit(&chain, scope.user()).await;
-                let permit =
-                    permits.map_err(|error| DispatchError::call(&plugin.id, error))?.into_iter().next();
+                let permit = scope.admit(&plugin).await?;
                 scope.begin_list(&plugin);
                 let budget = Budget::new(&plugin.limits, 0);
-                list_models(&scope, &plugin, None, budget, permit.ok_or(DispatchError::Internal)?).await
+                list_models(&scope, &plugin, None, budget, permit).await
             }
         };
         let asked = tokio::time::timeout(LIST_WAIT, self.run_alone(principal, work)).await;
@@ -242,7 +239,7 @@ impl Scope {
         self: &Arc<Self>,
         plugin: &Arc<Plugin>,
         caller: &CallHandle,
-        left: Budget,
+        left: &Budget,
     ) -> Option<Arc<ModelList>> {
         if !self.begin_list(plugin) {
             return self
@@ -254,8 +251,7 @@ impl Scope {
                 .flatten();
         }
         let asked = async {
-            let permit = self.dispatch.sandbox().admit_child(&plugin.id, self.user(), &plugin.limits);
-            let permit = permit.map_err(|error| DispatchError::call(&plugin.id, error))?;
+            let permit = self.admit_child(plugin)?;
             let budget = Budget::new(&plugin.limits, 0).within(left);
             list_models(self, plugin, Some(caller), budget, permit).await
         };
@@ -288,7 +284,7 @@ async fn list_models(
     permit: innkeeper_sandbox::Permit,
 ) -> Result<ModelList, DispatchError> {
     let started = scope.start(plugin, caller, budget, permit, Ask::Models).await?;
-    let (answer, cut, _) = answered(plugin, started).await.map_err(|(error, _)| error)?;
+    let (answer, cut) = answered(plugin, started).await?;
     cut.disarm();
     let Answer::Models(list) = answer else { return Err(DispatchError::Internal) };
     check(plugin, &list)?;

@@ -16,7 +16,7 @@ use innkeeper_model::receipt::{Outcome, Receipt};
 use innkeeper_model::time::UnixNanos;
 use innkeeper_model::{Error, PluginId, UserId};
 use innkeeper_registry::Plugin;
-use innkeeper_sandbox::{Answer, Ask, Budget, CallError, Delivered, Invocation, ModelList, Permit};
+use innkeeper_sandbox::{Answer, Ask, Budget, CallError, Delivery, Invocation, ModelList, Permit};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -65,7 +65,7 @@ pub(crate) fn inbox() -> (Arc<dyn Children>, Inbox) {
 
 /// A call that runs: its answer, and the handle that knows how it ended.
 pub(crate) struct Started {
-    pub(crate) delivery: oneshot::Receiver<Delivered>,
+    pub(crate) delivery: Delivery,
     pub(crate) call: CallHandle,
     /// Ends the call when it is dropped; to be disarmed once there is an answer.
     pub(crate) cut: DropGuard,
@@ -162,6 +162,20 @@ impl Scope {
         (Box::pin(ending), permit)
     }
 
+    /// A slot for a call that a plugin asks for, now or not at all.
+    pub(crate) fn admit_child(&self, plugin: &Plugin) -> Result<Permit, DispatchError> {
+        let permit = self.dispatch.sandbox().admit_child(&plugin.id, self.user(), &plugin.limits);
+        permit.map_err(|error| DispatchError::call(&plugin.id, error))
+    }
+
+    /// A slot for the only call that a turn begins with; waits in the queue.
+    pub(crate) async fn admit(&self, plugin: &Plugin) -> Result<Permit, DispatchError> {
+        let plugins = [(plugin.id.clone(), Arc::clone(&plugin.limits))];
+        let permits = self.dispatch.sandbox().admit(&plugins, self.user()).await;
+        let permits = permits.map_err(|error| DispatchError::call(&plugin.id, error))?;
+        permits.into_iter().next().ok_or(DispatchError::Internal)
+    }
+
     async fn setup(&self, plugin: &Plugin, parent: Option<&CallHandle>) -> Result<CallSetup, DispatchError> {
         let user_valves = match self.user() {
             Some(user) => plugin.user_valves(user).await?,
@@ -214,15 +228,15 @@ fn cut_receipt(call: &CallHandle, export: &str, started_at: UnixNanos) -> Receip
 pub(crate) async fn answered(
     plugin: &Plugin,
     started: Started,
-) -> Result<(Answer, DropGuard, u64), (DispatchError, u64)> {
+) -> Result<(Answer, DropGuard), DispatchError> {
     let Started { delivery, cut, .. } = started;
     match delivery.await {
-        Ok((Ok(answer), fuel)) => Ok((answer, cut, fuel)),
-        Ok((Err(error), fuel)) => {
+        Ok(Ok(answer)) => Ok((answer, cut)),
+        Ok(Err(error)) => {
             cut.disarm();
-            Err((DispatchError::call(&plugin.id, error), fuel))
+            Err(DispatchError::call(&plugin.id, error))
         }
-        Err(_) => Err((DispatchError::Cancelled, 0)),
+        Err(_) => Err(DispatchError::Cancelled),
     }
 }
 

@@ -106,16 +106,11 @@ pub(crate) async fn one_call(
     ask: Ask,
     body_bytes: u64,
 ) -> Result<(Answer, String), DispatchError> {
-    let admitted = scope
-        .dispatch
-        .sandbox()
-        .admit(&[(plugin.id.clone(), Arc::clone(&plugin.limits))], scope.user())
-        .await;
-    let permit = admitted.map_err(|error| DispatchError::call(&plugin.id, error))?.into_iter().next();
+    let permit = scope.admit(&plugin).await?;
     let budget = Budget::new(&plugin.limits, body_bytes);
-    let started = scope.start(&plugin, None, budget, permit.ok_or(DispatchError::Internal)?, ask).await?;
+    let started = scope.start(&plugin, None, budget, permit, ask).await?;
     let call = started.call.id().to_owned();
-    let (answer, cut, _) = answered(&plugin, started).await.map_err(|(error, _)| error)?;
+    let (answer, cut) = answered(&plugin, started).await?;
     cut.disarm();
     check_html(&plugin, &answer)?;
     Ok((answer, call))

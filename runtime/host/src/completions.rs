@@ -15,7 +15,7 @@ use crate::fuel;
 use crate::state::{Host, State, handle};
 use crate::stream::chunks_to_guest;
 use crate::toolbox::{gone, submit};
-use crate::turn::{ChildAsk, OfferedModel, Spent};
+use crate::turn::{ChildAsk, Lent, OfferedModel};
 use crate::weigh::Weigh;
 
 const USE: Permission = Permission::Completions;
@@ -26,7 +26,7 @@ const TEXTS_MAX: usize = 256;
 async fn models(call: CallHandle) -> Result<Vec<OfferedModel>, Fault> {
     let call = call.begin(Interface::Completions, USE, 0)?;
     let (reply, answer) = oneshot::channel();
-    submit(&call, 0, Spent::default(), ChildAsk::Models(reply))?;
+    submit(&call, Lent::default(), ChildAsk::Models(reply))?;
     let _waiting = call.clock().wait();
     let offered = answer.await.map_err(|_| gone())??;
     call.finish(offered)
@@ -39,38 +39,27 @@ fn begin(call: &CallHandle, bytes: u64) -> Result<HostCall, Fault> {
     Ok(call)
 }
 
-/// Returns what fuel the child took beside its result.
-async fn complete(call: CallHandle, fuel: u64, request: ChatRequest) -> (Result<Completion, Fault>, u64) {
-    let begun = begin(&call, request.weigh()).and_then(|call| {
-        check_request(&request)?;
-        let (reply, answer) = oneshot::channel();
-        submit(&call, fuel, Spent::default(), ChildAsk::Complete(request, reply))?;
-        Ok((call, answer))
-    });
-    let (call, answer) = match begun {
-        Ok(begun) => begun,
-        Err(fault) => return (Err(fault), 0),
-    };
+async fn complete(call: CallHandle, lent: Lent, request: ChatRequest) -> Result<Completion, Fault> {
+    let call = begin(&call, request.weigh())?;
+    check_request(&request)?;
+    let (reply, answer) = oneshot::channel();
+    submit(&call, lent, ChildAsk::Complete(request, reply))?;
     let waiting = call.clock().wait();
-    let Ok((result, used)) = answer.await else { return (Err(gone().into()), 0) };
+    let completion = answer.await.map_err(|_| gone())??;
     drop(waiting);
-    (result.map_err(Fault::from).and_then(|completion| call.finish(completion)), used)
+    call.finish(completion)
 }
 
 /// The chunks, with the host call that they belong to: it goes on until the guest has read or dropped them.
 async fn stream(
     call: CallHandle,
-    fuel: u64,
-    spent: Spent,
+    lent: Lent,
     request: ChatRequest,
 ) -> Result<(HostCall, mpsc::Receiver<Chunk>), Fault> {
-    let begun = begin(&call, request.weigh()).and_then(|call| {
-        check_request(&request)?;
-        let (reply, answer) = oneshot::channel();
-        submit(&call, fuel, spent.clone(), ChildAsk::Stream(request, reply))?;
-        Ok((call, answer))
-    });
-    let (call, answer) = begun.inspect_err(|_| spent.report(0))?;
+    let call = begin(&call, request.weigh())?;
+    check_request(&request)?;
+    let (reply, answer) = oneshot::channel();
+    submit(&call, lent, ChildAsk::Stream(request, reply))?;
     let waiting = call.clock().wait();
     let chunks = answer.await.map_err(|_| gone())??;
     drop(waiting);
@@ -87,7 +76,7 @@ async fn embed(call: CallHandle, model: String, texts: Vec<String>) -> Result<Ve
         .into());
     }
     let (reply, answer) = oneshot::channel();
-    submit(&call, 0, Spent::default(), ChildAsk::Embed { model, texts, reply })?;
+    submit(&call, Lent::default(), ChildAsk::Embed { model, texts, reply })?;
     let waiting = call.clock().wait();
     let vectors = answer.await.map_err(|_| gone())??;
     drop(waiting);
@@ -108,8 +97,8 @@ impl HostWithStore<State> for Host {
         request: wit_request::ChatRequest,
     ) -> Settled<wit_request::Completion> {
         let lent = fuel::lend(accessor)?;
-        let (result, used) = complete(handle(accessor), lent, request.into()).await;
-        accessor.with(|access| fuel::give_back(access, lent.saturating_sub(used)))?;
+        let result = complete(handle(accessor), lent.clone(), request.into()).await;
+        accessor.with(|access| fuel::give_back(access, &lent))?;
         settle(result.map(Into::into))
     }
 
@@ -117,13 +106,11 @@ impl HostWithStore<State> for Host {
         accessor: &Accessor<State, Self>,
         request: wit_request::ChatRequest,
     ) -> Settled<StreamReader<wit_request::Chunk>> {
-        let (lent, spent) = (fuel::lend(accessor)?, Spent::default());
-        match settle(stream(handle(accessor), lent, spent.clone(), request.into()).await)? {
-            Ok((call, chunks)) => {
-                accessor.with(|access| chunks_to_guest(access, chunks, call, lent, spent)).map(Ok)
-            }
+        let lent = fuel::lend(accessor)?;
+        match settle(stream(handle(accessor), lent.clone(), request.into()).await)? {
+            Ok((call, chunks)) => accessor.with(|access| chunks_to_guest(access, chunks, call, lent)).map(Ok),
             Err(error) => {
-                accessor.with(|access| fuel::give_back(access, spent.left_of(lent)))?;
+                accessor.with(|access| fuel::give_back(access, &lent))?;
                 Ok(Err(error))
             }
         }

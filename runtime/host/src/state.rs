@@ -5,6 +5,7 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
 use crate::call::{CallHandle, Interface};
 use crate::fault::{Fault, Stop};
+use crate::fuel::Returned;
 use crate::limiter::MemoryLimiter;
 use crate::wasi;
 use crate::weigh::Weigh;
@@ -15,6 +16,8 @@ pub struct State {
     pub call: CallHandle,
     /// Memory of the instance.
     pub limiter: MemoryLimiter,
+    /// Where fuel that this part of the call lent comes back.
+    pub returned: Returned,
     /// Inert: see `wasi.rs`. Made when the guest first asks, because most calls never do and its random seeds cost more than an instance.
     wasi: Option<WasiCtx>,
     /// Resources of WASI, as many as the call may have handles.
@@ -28,7 +31,7 @@ impl State {
         let limiter = MemoryLimiter::new(limits.memory, limits.instances, call.peak_memory());
         let mut table = ResourceTable::new();
         table.set_max_capacity(usize::try_from(limits.handles).unwrap_or(usize::MAX));
-        Self { call, limiter, wasi: None, table }
+        Self { call, limiter, returned: Returned::default(), wasi: None, table }
     }
 }
 

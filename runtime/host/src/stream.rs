@@ -21,7 +21,7 @@ use crate::bindings::innkeeper::types::common;
 use crate::call::{CallHandle, HostCall};
 use crate::clocks::Waiting;
 use crate::convert::chat_request::{chunk_bytes, chunk_from_guest};
-use crate::fuel::{Spent, give_back};
+use crate::fuel::{Lent, give_back};
 use crate::state::State;
 
 /// Bytes towards a guest, and whether they came whole.
@@ -151,17 +151,15 @@ pub(crate) fn chunks_to_guest(
     store: impl AsContextMut<Data = State>,
     chunks: mpsc::Receiver<Chunk>,
     call: HostCall,
-    lent: u64,
-    spent: Spent,
+    lent: Lent,
 ) -> wasmtime::Result<StreamReader<wit::Chunk>> {
-    StreamReader::new(store, ChunkProducer { chunks, call, lent, spent, waiting: None })
+    StreamReader::new(store, ChunkProducer { chunks, call, lent, waiting: None })
 }
 
 struct ChunkProducer {
     chunks: mpsc::Receiver<Chunk>,
     call: HostCall,
-    lent: u64,
-    spent: Spent,
+    lent: Lent,
     waiting: Option<Waiting>,
 }
 
@@ -196,11 +194,7 @@ impl StreamProducer<State> for ChunkProducer {
                 destination.set_buffer(Some(chunk));
                 Poll::Ready(Ok(StreamResult::Completed))
             }
-            Poll::Ready(None) => {
-                let lent = std::mem::take(&mut self.lent);
-                let left = self.spent.left_of(lent);
-                Poll::Ready(give_back(store, left).map(|()| StreamResult::Dropped))
-            }
+            Poll::Ready(None) => Poll::Ready(give_back(store, &self.lent).map(|()| StreamResult::Dropped)),
             Poll::Pending if finish => Poll::Ready(Ok(StreamResult::Cancelled)),
             Poll::Pending => {
                 self.waiting = Some(self.call.clock().wait());

@@ -11,50 +11,43 @@ use crate::call::{CallHandle, Interface};
 use crate::fault::{Fault, Settled, settle};
 use crate::fuel;
 use crate::state::{Host, State, handle};
-use crate::turn::{ChildAsk, ChildRequest, OfferedTool, Spent};
+use crate::turn::{ChildAsk, ChildRequest, Lent, OfferedTool};
 
 const USE: Permission = Permission::Toolbox;
 
 async fn list(call: CallHandle) -> Result<Vec<OfferedTool>, Fault> {
     let call = call.begin(Interface::Toolbox, USE, 0)?;
     let (reply, answer) = oneshot::channel();
-    submit(&call, 0, Spent::default(), ChildAsk::Tools(reply))?;
+    submit(&call, Lent::default(), ChildAsk::Tools(reply))?;
     let _waiting = call.clock().wait();
     let offered = answer.await.map_err(|_| gone())??;
     call.finish(offered)
 }
 
-/// Returns what fuel the child took beside its result.
 async fn call_tool(
     call: CallHandle,
-    fuel: u64,
+    lent: Lent,
     plugin: String,
     name: String,
     arguments: String,
-) -> (Result<ToolResult, Fault>, u64) {
+) -> Result<ToolResult, Fault> {
     let bytes = (plugin.len() + name.len() + arguments.len()) as u64;
-    let begun = call.begin(Interface::Toolbox, USE, bytes).and_then(|call| {
-        let plugin = PluginId::parse(&plugin).map_err(|error| Error::invalid("plugin", error.to_string()))?;
-        json::check_up_to(&arguments, json::MAX_VALUES).map_err(|error| {
-            Error::invalid("arguments", format!("the arguments are not JSON that can be passed on: {error}"))
-        })?;
-        let (reply, answer) = oneshot::channel();
-        submit(&call, fuel, Spent::default(), ChildAsk::Tool { plugin, name, arguments, reply })?;
-        Ok((call, answer))
-    });
-    let (call, answer) = match begun {
-        Ok(begun) => begun,
-        Err(fault) => return (Err(fault), 0),
-    };
+    let call = call.begin(Interface::Toolbox, USE, bytes)?;
+    let plugin = PluginId::parse(&plugin).map_err(|error| Error::invalid("plugin", error.to_string()))?;
+    json::check_up_to(&arguments, json::MAX_VALUES).map_err(|error| {
+        Error::invalid("arguments", format!("the arguments are not JSON that can be passed on: {error}"))
+    })?;
+    let (reply, answer) = oneshot::channel();
+    submit(&call, lent, ChildAsk::Tool { plugin, name, arguments, reply })?;
     let waiting = call.clock().wait();
-    let Ok((result, used)) = answer.await else { return (Err(Fault::from(gone()).after_the_effect()), 0) };
+    let result = answer.await.map_err(|_| Fault::from(gone()).after_the_effect())??;
     drop(waiting);
-    (result.map_err(Fault::from).and_then(|result| call.finish_write(result)), used)
+    call.finish_write(result)
 }
 
 /// Hands a request to the turn's driver.
-pub(crate) fn submit(call: &CallHandle, fuel: u64, spent: Spent, ask: ChildAsk) -> Result<(), Error> {
-    call.turn().children.submit(ChildRequest { caller: call.clone(), fuel, spent, ask })
+pub(crate) fn submit(call: &CallHandle, lent: Lent, ask: ChildAsk) -> Result<(), Error> {
+    call.turn().children.submit(ChildRequest { caller: call.clone(), lent, ask })
 }
 
 /// The driver dropped a request without an answer: the turn is ending.
@@ -81,8 +74,8 @@ impl HostWithStore<State> for Host {
         arguments: String,
     ) -> Settled<wit::ToolResult> {
         let lent = fuel::lend(accessor)?;
-        let (result, used) = call_tool(handle(accessor), lent, plugin, name, arguments).await;
-        accessor.with(|access| fuel::give_back(access, lent.saturating_sub(used)))?;
+        let result = call_tool(handle(accessor), lent.clone(), plugin, name, arguments).await;
+        accessor.with(|access| fuel::give_back(access, &lent))?;
         settle(result.map(Into::into))
     }
 }

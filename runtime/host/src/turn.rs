@@ -16,7 +16,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use crate::call::CallHandle;
-pub use crate::fuel::Spent;
+pub use crate::fuel::Lent;
 
 /// What all calls of one turn share.
 pub struct Turn {
@@ -124,10 +124,8 @@ pub trait Children: Send + Sync {
 pub struct ChildRequest {
     /// The call that asks.
     pub caller: CallHandle,
-    /// What the child may use at most: it was taken out of the caller's store.
-    pub fuel: u64,
-    /// Where the driver says what the child used, once it knows. `Tool` and `Complete` say it in their reply as well.
-    pub spent: Spent,
+    /// What children may use: it was taken out of the caller's store, which gets back what is there when the answer comes.
+    pub lent: Lent,
     /// What it asks.
     pub ask: ChildAsk,
 }
@@ -144,13 +142,13 @@ pub enum ChildAsk {
         name: String,
         /// JSON text.
         arguments: String,
-        /// The result, and what fuel it took.
-        reply: oneshot::Sender<(Result<ToolResult, Error>, u64)>,
+        /// The result.
+        reply: oneshot::Sender<Result<ToolResult, Error>>,
     },
     /// The models that may be named.
     Models(oneshot::Sender<Result<Vec<OfferedModel>, Error>>),
     /// A whole answer.
-    Complete(ChatRequest, oneshot::Sender<(Result<Completion, Error>, u64)>),
+    Complete(ChatRequest, oneshot::Sender<Result<Completion, Error>>),
     /// An answer in pieces. The receiver gets `finish` or `failed` last.
     Stream(ChatRequest, oneshot::Sender<Result<mpsc::Receiver<Chunk>, Error>>),
     /// A vector for each text.

@@ -9,6 +9,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use innkeeper_host::clocks::{Allowance, CallClock};
+use innkeeper_host::fuel::{Lent, Returned, take_in};
 use innkeeper_host::{CallHandle, CallSetup, State};
 use innkeeper_model::PluginError;
 use innkeeper_model::limits::Limits;
@@ -24,6 +25,7 @@ use crate::engine::FUEL_YIELD;
 use crate::error::{CallError, LoadError};
 use crate::exports::{Answer, Ask, Live, Rest};
 use crate::plugin::LoadedPlugin;
+use crate::tank::Tank;
 
 /// An instance of a plugin with its store, for one principal and one turn.
 pub struct Invocation {
@@ -33,7 +35,7 @@ pub struct Invocation {
     call: CallHandle,
     export: &'static str,
     started_at: UnixNanos,
-    fuel: u64,
+    tank: Tank,
     /// The latest error of a hook, as the plugin says it; `Ok` where there was none.
     said: Outcome,
     retired: Option<Outcome>,
@@ -41,21 +43,20 @@ pub struct Invocation {
     permit: Option<Permit>,
 }
 
-/// Where a call's result arrives with the fuel used until then, before its background work ends. It fails where the call was dropped.
-pub type Delivery = oneshot::Receiver<Delivered>;
-
-/// A call's result, and the fuel used until then.
-pub type Delivered = (Result<Answer, CallError>, u64);
+/// Where a call's result arrives, before its background work ends. It fails where the call was dropped.
+pub type Delivery = oneshot::Receiver<Result<Answer, CallError>>;
 
 /// What a call may take, beyond its limits block.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Budget {
-    /// Fuel in all; for a child at most what its caller has left.
+    /// Fuel in all.
     pub fuel: u64,
     /// Active time in all.
     pub active: Duration,
     /// Waiting time in all.
     pub waiting: Duration,
+    /// Where another call lends the fuel: no more than is there when it is wanted.
+    pub lent: Option<Lent>,
 }
 
 impl Budget {
@@ -66,15 +67,17 @@ impl Budget {
             fuel: limits.fuel.saturating_add(for_body),
             active: Duration::from_millis(limits.active),
             waiting: Duration::from_millis(limits.waiting),
+            lent: None,
         }
     }
 
-    /// The smaller of both in each respect.
-    pub fn within(self, other: Self) -> Self {
+    /// The smaller of both in each respect, of fuel that the other lends.
+    pub fn within(self, other: &Self) -> Self {
         Self {
             fuel: self.fuel.min(other.fuel),
             active: self.active.min(other.active),
             waiting: self.waiting.min(other.waiting),
+            lent: self.lent.or_else(|| other.lent.clone()),
         }
     }
 }
@@ -83,6 +86,7 @@ impl Drop for Invocation {
     /// Whoever drops a call before it has said how it ended still hears what fuel it took.
     fn drop(&mut self) {
         let used = self.fuel_used();
+        self.tank.empty(&mut self.store);
         self.call.settle(Outcome::Cancelled, used);
     }
 }
@@ -105,7 +109,12 @@ impl Invocation {
         let allowance = Allowance::Apart { active: budget.active, waiting: budget.waiting };
         let call = CallHandle::new(setup, Arc::new(CallClock::start(allowance)));
         let export = "instantiate";
-        let mut store = match store(&plugin, &call, budget.fuel) {
+        let mut tank = Tank::new(&budget);
+        let filled = store(&plugin, &call).and_then(|mut store| {
+            tank.fill(&mut store)?;
+            Ok(store)
+        });
+        let mut store = match filled {
             Ok(store) => store,
             Err(error) => {
                 let error = CallError::from_wasmtime(error);
@@ -115,6 +124,7 @@ impl Invocation {
         };
         let span = call.span().clone();
         let made = bounded(&call, pin!(plugin.pre.instantiate_async(&mut store))).instrument(span).await;
+        tank.empty(&mut store);
         match made {
             Ok(instance) => {
                 call.clock().pause();
@@ -125,14 +135,14 @@ impl Invocation {
                     call,
                     export,
                     started_at,
-                    fuel: budget.fuel,
+                    tank,
                     said: Outcome::Ok,
                     retired: None,
                     permit: Some(permit),
                 })
             }
             Err(error) => {
-                let used = call.usage(budget.fuel.saturating_sub(store.get_fuel().unwrap_or(0)));
+                let used = call.usage(tank.granted());
                 let receipt = receipt(&call, export, started_at, error.outcome(), used, None);
                 Err((error, receipt))
             }
@@ -163,6 +173,7 @@ impl Invocation {
     /// Asks the plugin to describe itself.
     pub(crate) async fn describe(mut self) -> Result<innkeeper_model::manifest::RawManifest, CallError> {
         let (plugin, instance) = (Arc::clone(&self.plugin), &self.instance);
+        self.tank.fill(&mut self.store).map_err(CallError::from_wasmtime)?;
         self.call.clock().resume(None);
         let span = self.call.span().clone();
         bounded(&self.call, pin!(plugin.exports.describe(&mut self.store, instance))).instrument(span).await
@@ -177,13 +188,19 @@ impl Invocation {
         self.export = ask.export();
         // What holds if this future is dropped.
         self.retired = Some(Outcome::Cancelled);
+        self.tank.fill(&mut self.store).map_err(CallError::from_wasmtime)?;
         self.call.clock().resume(Some(Duration::from_millis(self.call.limits().hook)));
-        let (plugin, instance, store) = (&self.plugin, &self.instance, &mut self.store);
-        let run = pin!(async move {
-            store.run_concurrent(async |accessor| plugin.exports.ask(accessor, instance, ask).await).await?
-        });
-        let result = bounded(&self.call, run).instrument(self.call.span().clone()).await;
+        let result = {
+            let (plugin, instance, store) = (&self.plugin, &self.instance, &mut self.store);
+            let run = pin!(async move {
+                store
+                    .run_concurrent(async |accessor| plugin.exports.ask(accessor, instance, ask).await)
+                    .await?
+            });
+            bounded(&self.call, run).instrument(self.call.span().clone()).await
+        };
         self.call.clock().pause();
+        self.tank.empty(&mut self.store);
         match result {
             Ok(answered) => {
                 self.retired = None;
@@ -216,13 +233,21 @@ impl Invocation {
         (receipt, permit)
     }
 
-    async fn drive(mut self, ask: Option<Ask>, deliver: Option<oneshot::Sender<Delivered>>) -> Receipt {
+    async fn drive(mut self, ask: Option<Ask>, deliver: Option<Deliver>) -> Receipt {
         if let Some(outcome) = self.retired.take() {
             let used = self.call.usage(self.fuel_used());
             return receipt(&self.call, self.export, self.started_at, outcome, used, None);
         }
+        // It fails only where fuel is not counted; there is none then.
+        let _ = self.tank.fill(&mut self.store);
         self.call.clock().resume(None);
-        let progress = Progress { call: self.call.clone(), fuel: self.fuel, deliver, delivered: None };
+        let progress = Progress {
+            call: self.call.clone(),
+            granted: self.tank.granted(),
+            lent: self.tank.lent().cloned(),
+            deliver,
+            delivered: None,
+        };
         let progress = std::sync::Mutex::new(progress);
         let (plugin, instance, said) = (&self.plugin, &self.instance, self.said.clone());
         let ended = {
@@ -238,10 +263,17 @@ impl Invocation {
         };
         let Progress { deliver, delivered, .. } =
             progress.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let _ = take_in(&mut self.store);
         let left = self.store.get_fuel().unwrap_or(0);
         match delivered {
             // The result was out: whatever came later is background work.
-            Some((outcome, used, background_fuel)) => {
+            Some(Answered { outcome, mut used, background: background_fuel, late }) => {
+                // Of what it had lent until then it did not use all.
+                let late = late.take();
+                used.fuel = used.fuel.saturating_sub(late);
+                if let Some(lent) = self.tank.lent() {
+                    lent.put(late);
+                }
                 let background = background_fuel.map(|fuel| Background {
                     outcome: ended.as_ref().err().map_or(Outcome::Ok, background_outcome),
                     used: since(self.call.usage(used.fuel.saturating_add(fuel.saturating_sub(left))), &used),
@@ -250,12 +282,13 @@ impl Invocation {
             }
             None => {
                 let error = ended.err().unwrap_or(CallError::Internal);
-                let used = self.call.usage(self.fuel.saturating_sub(left));
+                let used = self.call.usage(self.fuel_used());
                 let outcome = error.outcome();
+                self.tank.empty(&mut self.store);
                 self.call.settle(outcome.clone(), used.fuel);
                 if let Some(deliver) = deliver {
                     // Nobody listens where the caller has gone.
-                    let _ = deliver.send((Err(error), used.fuel));
+                    let _ = deliver.send(Err(error));
                 }
                 receipt(&self.call, self.export, self.started_at, outcome, used, None)
             }
@@ -264,24 +297,37 @@ impl Invocation {
 
     /// Fuel used so far, children's included; background work has fuel of its own.
     pub fn fuel_used(&self) -> u64 {
-        self.fuel.saturating_sub(self.store.get_fuel().unwrap_or(0))
+        self.tank.granted().saturating_sub(self.store.get_fuel().unwrap_or(0))
     }
 }
 
 /// How far a driven call has come; read after the guest's event loop has ended, in whatever way.
 struct Progress {
     call: CallHandle,
-    fuel: u64,
-    deliver: Option<oneshot::Sender<Delivered>>,
-    /// Outcome and usage up to delivery, and the fuel that background work got.
-    delivered: Option<(Outcome, Usage, Option<u64>)>,
+    /// Fuel that it got.
+    granted: u64,
+    lent: Option<Lent>,
+    deliver: Option<Deliver>,
+    delivered: Option<Answered>,
+}
+
+type Deliver = oneshot::Sender<Result<Answer, CallError>>;
+
+/// The part of a call up to its answer.
+struct Answered {
+    outcome: Outcome,
+    used: Usage,
+    /// The fuel that background work got.
+    background: Option<u64>,
+    /// Where fuel comes back that was lent until then.
+    late: Returned,
 }
 
 impl Progress {
-    fn deliver(&mut self, result: Result<Answer, PluginError>, fuel_left: u64) {
+    fn deliver(&mut self, result: Result<Answer, PluginError>) {
         if let Some(deliver) = self.deliver.take() {
             // Nobody listens where the caller has gone; the call is about to be dropped then.
-            let _ = deliver.send((result.map_err(CallError::Plugin), self.fuel.saturating_sub(fuel_left)));
+            let _ = deliver.send(result.map_err(CallError::Plugin));
         }
     }
 }
@@ -299,15 +345,14 @@ async fn serve(
         None => (said, None),
         Some(ask) => {
             let answered = plugin.exports.ask(accessor, instance, ask).await?;
-            let left = accessor.with(|mut access| access.as_context_mut().get_fuel())?;
             match answered {
                 Ok((answer, rest)) => {
-                    lock().deliver(Ok(answer), left);
+                    lock().deliver(Ok(answer));
                     (Outcome::Ok, rest)
                 }
                 Err(error) => {
                     let outcome = CallError::Plugin(error.clone()).outcome();
-                    lock().deliver(Err(error), left);
+                    lock().deliver(Err(error));
                     (outcome, None)
                 }
             }
@@ -343,18 +388,26 @@ fn begin_background<'a>(
     let limits = Arc::clone(progress.call.limits());
     accessor.with(|mut access| {
         let mut store = access.as_context_mut();
+        take_in(&mut store)?;
         let left = store.get_fuel()?;
-        let used = progress.call.usage(progress.fuel.saturating_sub(left));
+        let used = progress.call.usage(progress.granted.saturating_sub(left));
         // What another call has lent does not grow by being delivered: tails of many children would be without end.
         let is_child = progress.call.setup().depth > 0;
         let fuel = if is_child { limits.background_fuel.min(left) } else { limits.background_fuel };
+        if let Some(lent) = &progress.lent {
+            let kept = if goes_on { fuel } else { 0 };
+            store.set_fuel(kept)?;
+            lent.put(left.saturating_sub(kept));
+        }
+        // What comes back from here on is not for background work, which did not lend it.
+        let late = std::mem::take(&mut store.data_mut().returned);
         if goes_on {
             store.set_fuel(fuel)?;
             let time = Duration::from_millis(limits.background);
             progress.call.clock().restart(Allowance::Together { name: "background", bound: time });
         }
         progress.call.settle(outcome.clone(), used.fuel);
-        progress.delivered = Some((outcome, used, goes_on.then_some(fuel)));
+        progress.delivered = Some(Answered { outcome, used, background: goes_on.then_some(fuel), late });
         Ok(())
     })
 }
@@ -387,12 +440,11 @@ async fn bounded<R>(
     }
 }
 
-/// A store with every limit set before any code of the guest runs.
-fn store(plugin: &LoadedPlugin, call: &CallHandle, fuel: u64) -> wasmtime::Result<Store<State>> {
+/// A store with every limit set, and no fuel.
+fn store(plugin: &LoadedPlugin, call: &CallHandle) -> wasmtime::Result<Store<State>> {
     let limits = Arc::clone(call.limits());
     let mut store = Store::new(plugin.pre.engine(), State::new(call.clone()));
     store.limiter(|state| &mut state.limiter);
-    store.set_fuel(fuel)?;
     store.fuel_async_yield_interval(Some(FUEL_YIELD))?;
     store.set_epoch_deadline(1);
     store.epoch_deadline_async_yield_and_update(1);

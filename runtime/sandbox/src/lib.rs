@@ -15,6 +15,7 @@ mod invocation;
 mod machine_code;
 mod plugin;
 mod sandbox;
+mod tank;
 
 pub use admission::Permit;
 pub use compile::Compiler;
@@ -22,6 +23,6 @@ pub use engine::{EngineOptions, bare_engine};
 pub use error::{CallError, LoadError};
 pub use exports::{Answer, Ask, ModelList, PipeModel, Reply};
 pub use inspect::{InspectError, Inspection, inspect};
-pub use invocation::{Budget, Delivered, Delivery, Invocation};
+pub use invocation::{Budget, Delivery, Invocation};
 pub use plugin::LoadedPlugin;
 pub use sandbox::{Sandbox, SandboxOptions};

@@ -148,6 +148,7 @@ impl Sandbox {
             fuel: limits.describe_fuel,
             active: Duration::from_millis(limits.describe),
             waiting: Duration::ZERO,
+            lent: None,
         };
         // It has no name yet, and takes no place from one that has.
         let mut nobody = format!("describe-{}", plugin.digest);

@@ -205,3 +205,25 @@ async fn guards_of_a_plugins_request_use_no_more_together_than_its_caller_has_le
     assert!(used[0] > one / 10 * 9, "the first did its work: {used:?}");
     assert!(used[0] + used[1] <= fuel, "{used:?} of {fuel}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_that_a_guard_refuses_costs_its_caller_what_that_took() {
+    let fuel = 400_000_000;
+    let world = world()
+        .plugin(plugin("probe").grant(&[Permission::Completions]).limit("fuel", fuel))
+        .plugin(plugin("echo"))
+        .plugin(guard("probe").named("watch"))
+        .build()
+        .await;
+    for (place, import) in [("inlet", "reject"), ("request", "fail"), ("stream", "reject")] {
+        let refused = order(place, import, json!({ "text": "No." }));
+        for ask in ["completions.complete", "completions.stream"] {
+            let arguments = json!({ "import": ask, "args": completion("echo", &refused) });
+            let asks = world.dispatch.call_tool(world.tool_turn("probe", "call", arguments)).await.unwrap();
+            assert!(format!("{:?}", asks.result).contains("No."), "{place} {ask}: {:?}", asks.result);
+            let used = world.receipt(&asks.call).await.delivered.fuel;
+            assert!(used < fuel / 4, "{place} {ask}: {used}");
+        }
+    }
+    world.assert_idle().await;
+}

@@ -80,7 +80,7 @@ async fn a_stream_that_breaks_ends_the_call_with_its_reason() {
         let call = world.call(&misbehave).limit("active", 1_500).limit("fuel", 100_000_000);
         let (delivery, running) = call.start(Ask::Run(request(order))).await;
         let reading = async {
-            let (answer, _) = delivery.await.unwrap();
+            let answer = delivery.await.unwrap();
             read_chunks(answer.unwrap()).await.unwrap()
         };
         // The reader comes to an end as well, whatever became of the guest.

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use innkeeper_host::fuel::{Lent, Returned};
 use innkeeper_model::Permission;
 use innkeeper_model::chunk::Chunk;
 use innkeeper_model::receipt::Outcome;
@@ -31,8 +32,7 @@ async fn the_result_is_delivered_before_background_work_ends() {
     let (delivery, running) = call.start(tool("run", json!({}))).await;
     let started = Instant::now();
     let delivered = async {
-        let (answer, fuel) = delivery.await.unwrap();
-        assert!(answer.is_ok() && fuel > 0);
+        assert!(delivery.await.unwrap().is_ok());
         started.elapsed()
     };
     let (receipt, delivered) = tokio::join!(running, delivered);
@@ -91,6 +91,57 @@ async fn background_work_of_a_call_by_a_plugin_gets_no_more_than_what_was_lent()
         let most = if depth == 0 { expected } else { 1_000_000 };
         assert!(background.used.fuel >= expected && background.used.fuel <= most, "{depth}: {background:?}");
     }
+}
+
+#[tokio::test]
+async fn background_work_of_calls_by_a_plugin_takes_from_what_was_lent() {
+    let world = World::new().await;
+    let plugin = world.sandbox.load(&Guest::goes_on(SPINS).build()).await.unwrap();
+    let idle = world.sandbox.load(&Guest::goes_on("(i32.const 0)").build()).await.unwrap();
+    let returned = Returned::default();
+    let lent = Lent::new(10_000_000, returned.clone());
+    let mut burnt = 0;
+    for expected in [6_000_000, 2_000_000, 0] {
+        let call = world.call(&plugin).lent(&lent).limit("background-fuel", 4_000_000);
+        let invocation = call.instantiate().await.map_err(|(error, _)| error).unwrap();
+        let call = invocation.call().clone();
+        let (delivery, running) = invocation.start(tool("run", json!({})));
+        let settled = async {
+            call.settled().await;
+            lent.left()
+        };
+        let (receipt, left) = tokio::join!(running, settled);
+        assert!(delivery.await.unwrap().is_ok());
+        assert!(left <= expected && left + 10_000 > expected, "{left}, not {expected}");
+        burnt += receipt.delivered.fuel + receipt.background.unwrap().used.fuel;
+    }
+    assert!(burnt <= 10_000_000, "{burnt}");
+    // Without background work all that is not used comes back at once.
+    let lent = Lent::new(10_000_000, returned.clone());
+    let (_, receipt) = world.call(&idle).lent(&lent).tool("run", json!({})).await;
+    let used = receipt.delivered.fuel + receipt.background.map_or(0, |part| part.used.fuel);
+    assert_eq!(lent.left(), 10_000_000 - used);
+    // Where nobody waits for the call any more, too.
+    let call = world.call(&plugin).lent(&lent);
+    let before = lent.left();
+    drop(call.start(tool("run", json!({}))).await);
+    assert!(before - lent.left() < 10, "{before}, and then {}", lent.left());
+}
+
+#[tokio::test]
+async fn an_instance_between_two_hooks_holds_no_fuel_of_whoever_lends_it() {
+    let world = World::new().await;
+    let plugin = world.load("misbehave").await;
+    let lent = Lent::new(100_000_000, Returned::default());
+    let call = world.call(&plugin).lent(&lent).limit("fuel", 90_000_000);
+    let mut instance = call.instantiate().await.map_err(|(error, _)| error).unwrap();
+    instance.hook(Ask::Stream(vec![Chunk::Text("fine".into())])).await.unwrap();
+    assert_eq!(lent.left(), 100_000_000 - instance.fuel_used());
+    // Somebody else works for the same caller meanwhile.
+    lent.take(lent.left() - 1_000);
+    let error = instance.hook(Ask::Stream(vec![Chunk::Text("chunk:loop".into())])).await.unwrap_err();
+    assert_eq!(error, CallError::Limit("fuel"));
+    assert_eq!(lent.left(), 0);
 }
 
 #[tokio::test]
@@ -220,7 +271,7 @@ async fn a_slow_reader_does_not_use_up_the_active_time() {
     let call = world.call(&plugin).limit("active", 400);
     let (delivery, running) = call.start(Ask::Run(request("feed:many-chunks 200"))).await;
     let reading = async {
-        let (answer, _) = delivery.await.unwrap();
+        let answer = delivery.await.unwrap();
         tokio::time::sleep(Duration::from_millis(800)).await;
         read_chunks(answer.unwrap()).await.unwrap().len()
     };
@@ -265,7 +316,7 @@ async fn ending_a_turn_or_a_plugin_ends_computing_waiting_and_background_work() 
             };
             let (receipt, ended) = tokio::join!(running, ender);
             assert!(ended.elapsed() < Duration::from_secs(1), "{shown}");
-            let (answer, _) = delivery.await.unwrap();
+            let answer = delivery.await.unwrap();
             if std::ptr::eq(plugin, &misbehaves) {
                 assert_eq!(answer.unwrap_err(), CallError::Cancelled, "{shown}");
                 assert_eq!(receipt.outcome, Outcome::Cancelled, "{shown}");

@@ -206,7 +206,7 @@ pub(crate) fn cases(rows: &Rows) -> Vec<Case> {
 pub(crate) fn answer(request: ChildRequest) {
     match request.ask {
         ChildAsk::Tools(reply) => drop(reply.send(Ok(Vec::new()))),
-        ChildAsk::Tool { reply, .. } => drop(reply.send((Ok(ToolResult::default()), 0))),
+        ChildAsk::Tool { reply, .. } => drop(reply.send(Ok(ToolResult::default()))),
         ChildAsk::Models(reply) => {
             let model = OfferedModel { id: "m".into(), name: "M".into(), kind: "provider".into() };
             drop(reply.send(Ok(vec![model])));
@@ -220,7 +220,7 @@ pub(crate) fn answer(request: ChildRequest) {
                 usage: None,
                 extra: None,
             };
-            drop(reply.send((Ok(completion), 0)));
+            drop(reply.send(Ok(completion)));
         }
         ChildAsk::Stream(_, reply) => {
             let (sender, receiver) = tokio::sync::mpsc::channel(4);
@@ -228,7 +228,6 @@ pub(crate) fn answer(request: ChildRequest) {
             for chunk in [Chunk::Text("a".into()), end] {
                 sender.try_send(chunk).unwrap();
             }
-            request.spent.report(0);
             drop(reply.send(Ok(receiver)));
         }
         ChildAsk::Embed { reply, .. } => drop(reply.send(Ok(vec![vec![0.5]]))),

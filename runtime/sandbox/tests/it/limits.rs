@@ -411,7 +411,7 @@ async fn chunks_are_limited_in_number_and_size() {
         let call = if limit == "chunk-bytes" { call.limit("answer-bytes", 64 << 20) } else { call };
         let (delivery, running) = call.start(Ask::Run(request(order))).await;
         let reading = async {
-            let (answer, _) = delivery.await.unwrap();
+            let answer = delivery.await.unwrap();
             read_chunks(answer.unwrap()).await.unwrap().len()
         };
         let (receipt, read) = tokio::join!(running, reading);

@@ -56,7 +56,7 @@ async fn from_place(world: &World, place: &str, import: &str, args: Value, grant
     let call = world.call(&probe).grant(granted).grant(&[Permission::Kv]).valves(&valves);
     let (delivery, running) = call.start(ask).await;
     let reading = async {
-        let (answer, _) = delivery.await.unwrap();
+        let answer = delivery.await.unwrap();
         let parse = |text: &str| serde_json::from_str(text).unwrap_or_else(|_| panic!("{place}: {text}"));
         match answer {
             Ok(Answer::Tool(result)) => json_of(result),

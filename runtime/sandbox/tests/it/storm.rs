@@ -107,7 +107,7 @@ async fn hundreds_of_calls_that_misbehave_leave_the_sandbox_as_it_was() {
             "feed:open-streams",
         ] {
             let (delivery, running) = limited(world.call(&plugin)).start(Ask::Run(request(order))).await;
-            let reading = async { read_chunks(delivery.await.unwrap().0.unwrap()).await };
+            let reading = async { read_chunks(delivery.await.unwrap().unwrap()).await };
             tokio::join!(running, reading);
         }
         world.assert_idle(16).await;

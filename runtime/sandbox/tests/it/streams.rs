@@ -122,12 +122,13 @@ async fn children_side_by_side_never_have_more_fuel_than_their_caller() {
     let lent: Arc<Mutex<Vec<u64>>> = Arc::default();
     let seen = Arc::clone(&lent);
     world.script.on_request(move |request| {
-        seen.lock().unwrap().push(request.fuel);
+        let used = request.lent.take(u64::MAX);
+        seen.lock().unwrap().push(used);
         let ChildAsk::Tool { reply, .. } = request.ask else { panic!("something else was asked") };
         // Answered later, so that all run at once, and each uses all it was given.
         tokio::spawn(async move {
             tokio::time::sleep(Duration::from_millis(50)).await;
-            reply.send((Ok(ToolResult::default()), request.fuel)).unwrap();
+            reply.send(Ok(ToolResult::default())).unwrap();
         });
     });
     let fuel = 400_000_000;
@@ -154,11 +155,14 @@ async fn fuel_that_a_child_left_over_comes_back() {
     let call =
         || world.call(&probe).grant(&[Permission::Toolbox, Permission::Completions]).limit("fuel", fuel);
     world.script.on_request(|request| match request.ask {
-        ChildAsk::Tool { reply, .. } => reply.send((Ok(ToolResult::default()), 1_000)).unwrap(),
+        ChildAsk::Tool { reply, .. } => {
+            request.lent.take(1_000);
+            reply.send(Ok(ToolResult::default())).unwrap();
+        }
         ChildAsk::Stream(_, reply) => {
             let (sender, receiver) = mpsc::channel(1);
             sender.try_send(finish()).unwrap();
-            request.spent.report(1_000);
+            request.lent.take(1_000);
             reply.send(Ok(receiver)).unwrap();
         }
         _ => panic!("something else was asked"),
@@ -169,8 +173,9 @@ async fn fuel_that_a_child_left_over_comes_back() {
         assert!(answer.unwrap().get("ok").is_some(), "{import}");
         assert!(receipt.delivered.fuel < fuel / 4, "{import}: {receipt:?}");
     }
-    // A stream whose driver says nothing costs all that was lent.
+    // What a child has not given back when the answer ends counts as used.
     world.script.on_request(|request| {
+        request.lent.take(u64::MAX);
         let ChildAsk::Stream(_, reply) = request.ask else { panic!("something else was asked") };
         let (sender, receiver) = mpsc::channel(1);
         sender.try_send(finish()).unwrap();
@@ -178,6 +183,35 @@ async fn fuel_that_a_child_left_over_comes_back() {
     });
     let (_, receipt) = call().probe_with_receipt("completions.stream", completion(json!({}))).await;
     assert!(receipt.delivered.fuel > fuel / 2, "{receipt:?}");
+}
+
+#[tokio::test]
+async fn fuel_that_was_lent_before_the_answer_is_not_for_background_work() {
+    let world = World::new().await;
+    let probe = world.load("probe").await;
+    world.script.on_request(|request| {
+        let ChildAsk::Tool { reply, .. } = request.ask else { panic!("something else was asked") };
+        tokio::spawn(async move {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            request.lent.take(1_000);
+            reply.send(Ok(ToolResult::default())).unwrap();
+        });
+    });
+    let fuel = 400_000_000;
+    // It asks before its result is delivered, and hears the answer in the background.
+    let tool = json!({"plugin": "other", "name": "n", "arguments": {}});
+    let arguments = json!({"import": "toolbox.call", "args": tool, "place": "background"});
+    let call = world.call(&probe).grant(&[Permission::Toolbox]).limit("fuel", fuel);
+    let (result, receipt) = call.limit("background-fuel", 1_000).tool("call", arguments).await;
+    assert!(result.is_ok());
+    let background = receipt.background.unwrap();
+    assert_eq!(background.outcome, Outcome::LimitExceeded { limit: "background-fuel".into() });
+    assert!(background.used.fuel <= 1_000, "{background:?}");
+    assert!(
+        receipt.delivered.fuel < fuel / 4,
+        "the answer did not cost what came back: {:?}",
+        receipt.delivered
+    );
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use innkeeper_host::turn::{Blobs, TurnContext};
+use innkeeper_host::turn::{Blobs, Lent, TurnContext};
 use innkeeper_host::{CallSetup, LiveGrants, Phase, Turn};
 use innkeeper_model::chunk::Chunk;
 use innkeeper_model::limits::Limits;
@@ -126,6 +126,7 @@ impl World {
             valves: "{}".into(),
             body_bytes: 0,
             depth: 0,
+            lent: None,
         }
     }
 
@@ -158,6 +159,7 @@ pub(crate) struct Call<'a> {
     valves: Arc<str>,
     body_bytes: u64,
     depth: u64,
+    lent: Option<Lent>,
 }
 
 impl Call<'_> {
@@ -168,6 +170,12 @@ impl Call<'_> {
 
     pub(crate) fn depth(mut self, depth: u64) -> Self {
         self.depth = depth;
+        self
+    }
+
+    /// A call by another plugin, which lends the fuel.
+    pub(crate) fn lent(mut self, lent: &Lent) -> Self {
+        (self.depth, self.lent) = (1, Some(lent.clone()));
         self
     }
 
@@ -238,7 +246,7 @@ impl Call<'_> {
         };
         let permit = self.world.sandbox.admit(&[(plugin, Arc::clone(&limits))], self.principal.user()).await;
         let permit = permit.unwrap().remove(0);
-        let budget = Budget::new(&limits, self.body_bytes);
+        let budget = Budget { lent: self.lent, ..Budget::new(&limits, self.body_bytes) };
         self.world.sandbox.instantiate(self.plugin, setup, budget, permit).await
     }
 
@@ -255,8 +263,7 @@ impl Call<'_> {
         };
         let (delivery, running) = invocation.start(ask);
         let receipt = running.await;
-        let (answer, _fuel) = delivery.await.unwrap();
-        (answer, receipt)
+        (delivery.await.unwrap(), receipt)
     }
 
     pub(crate) async fn tool(self, name: &str, arguments: Value) -> (Result<ToolResult, CallError>, Receipt) {
