@@ -88,14 +88,16 @@ impl Dispatch {
             if let (Some(result), Some(chat), false) = (&result, chat, from_client) {
                 let (store, changes) = (dispatch.store().clone(), changes(&messages, result));
                 // All or none, and not half-way where the client leaves. What somebody changed since the action was given it is theirs.
-                let stored = async move {
-                    match kept {
-                        Some(kept) => kept.change(&changes).await?,
-                        None => drop(store.chat_messages().update_all(&authority, &chat, &changes).await?),
+                match kept {
+                    Some(kept) => kept.change(changes).await?,
+                    None => {
+                        let stored = async move {
+                            store.chat_messages().update_all(&authority, &chat, &changes).await?;
+                            Ok(())
+                        };
+                        dispatch.to_its_end(stored).await?;
                     }
-                    Ok(())
-                };
-                dispatch.to_its_end(stored).await?;
+                }
             }
             Ok((result, call))
         };

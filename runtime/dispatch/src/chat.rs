@@ -17,9 +17,9 @@ use serde_json::json;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use self::stored::{answer_message, stored_messages};
+use self::stored::{Answered, Partial, answer_message, stored_messages};
 use crate::answer::ask;
-use crate::dispatch::{Dispatch, NewTurn, cut_short};
+use crate::dispatch::{Dispatch, NewTurn};
 use crate::error::DispatchError;
 use crate::events::Kept;
 use crate::filters::Chain;
@@ -92,6 +92,8 @@ pub struct TurnHandle {
 const FRAMES: usize = 32;
 /// How often events are written to a stored message.
 const FLUSH: Duration = Duration::from_millis(250);
+/// How long a cancelled turn's work has to notice.
+const LAST_WORDS: Duration = Duration::from_millis(250);
 
 impl Dispatch {
     /// Begins a chat turn. What is wrong with the request itself is an error here; what goes wrong later is in `Frame::End`.
@@ -107,7 +109,7 @@ impl Dispatch {
             return Ok(self.begin(turn, target, filters, None));
         }
         let dispatch = self.clone();
-        // Also where the client leaves meanwhile: a message that waits for its answer needs somebody who says that none will come.
+        // Also where the client leaves meanwhile: somebody has to say then that no answer will come.
         self.to_its_end(async move {
             let kept = dispatch.begin_stored(&turn).await?;
             Ok(dispatch.begin(turn, target, filters, Some(kept)))
@@ -148,6 +150,7 @@ impl Dispatch {
                 kept,
                 collected: Collector::default(),
                 failed: None,
+                guarded: false,
                 withheld: false,
             };
             let error = work.run(turn.request, turn.body_bytes).await.err();
@@ -170,50 +173,35 @@ struct Work<'a> {
     collected: Collector,
     /// Why the answer ended early, in the words of whoever ended it.
     failed: Option<String>,
-    /// A guard has yet to let the answer's text be stored, or has not.
+    /// A guard looks at the whole text, so that nothing is stored of it that it has not seen.
+    guarded: bool,
+    /// No guard has seen the answer's pieces, or one has refused the whole.
     withheld: bool,
 }
 
 impl Work<'_> {
     async fn run(mut self, request: ChatRequest, body_bytes: u64) -> Result<(), DispatchError> {
         let (kept, scope) = (self.kept.clone(), self.scope);
-        let over = CancellationToken::new();
-        let turn = Box::pin(async {
-            let result = tokio::select! {
-                biased;
-                result = self.turn(request, body_bytes) => result,
-                () = cut_short(&scope.turn.cancel) => Err(DispatchError::Cancelled),
-            };
-            over.cancel();
-            result
-        });
-        let flushes = async {
-            // Ends between two writes and never in one, which would lose what it was to write.
-            while let Some(kept) = &kept
-                && tokio::time::timeout(FLUSH, over.cancelled()).await.is_err()
-            {
-                kept.flush().await;
-            }
+        let result = attended(&scope.turn.cancel, kept.as_ref(), self.turn(request, body_bytes)).await;
+        let Some(kept) = kept else { return result.map(drop) };
+        let partial = match (self.withheld, self.guarded) {
+            (true, _) => Partial::Nothing,
+            (false, true) => Partial::Own(self.collected.text(0).to_owned()),
+            (false, false) => Partial::Shown,
         };
-        let (result, ()) = tokio::join!(turn, flushes);
-        if let Some(kept) = &kept {
-            kept.flush().await;
-            if let Err(error) = &result {
-                kept.fail(error, self.withheld).await;
-            }
-            // What plugins show from here on belongs after the text.
-            kept.end().await;
-        }
-        result
+        kept.ends(result, self.guarded, partial).await
     }
 
-    async fn turn(&mut self, mut request: ChatRequest, body_bytes: u64) -> Result<(), DispatchError> {
+    async fn turn(&mut self, mut request: ChatRequest, body_bytes: u64) -> Result<Answered, DispatchError> {
         let (mut chain, pipe) = self.admit(body_bytes).await?;
         crate::request::keep_blobs(&self.scope.turn.blobs, &mut request);
-        self.withheld = chain.guards_stored_text();
-        self.through(&mut chain, pipe, request, body_bytes).await?;
+        (self.guarded, self.withheld) = (chain.guards_text(), chain.guards_text_alone());
+        if let Some(kept) = self.kept.as_ref().filter(|_| self.guarded) {
+            kept.guard();
+        }
+        let answered = self.through(&mut chain, pipe, request, body_bytes).await?;
         chain.succeeded();
-        Ok(())
+        Ok(answered)
     }
 
     async fn through(
@@ -222,7 +210,7 @@ impl Work<'_> {
         pipe: Option<Permit>,
         request: ChatRequest,
         body_bytes: u64,
-    ) -> Result<(), DispatchError> {
+    ) -> Result<Answered, DispatchError> {
         let scope = self.scope;
         let asked_for = request.model.clone();
         let request = chain.inlet(scope, request).await?;
@@ -319,22 +307,21 @@ impl Work<'_> {
         hand_over(self.sender, Frame::Chunk(chunk), stall, &self.scope.turn.cancel).await
     }
 
-    async fn outlet(&mut self, chain: &mut Chain, messages: Vec<StoredMessage>) -> Result<(), DispatchError> {
+    async fn outlet(
+        &mut self,
+        chain: &mut Chain,
+        messages: Vec<StoredMessage>,
+    ) -> Result<Answered, DispatchError> {
         let text = self.text();
         let shown = if chain.filters_messages() {
             let filtered = self.filtered(chain, messages, &text).await;
-            // A guard that was cut has said nothing against what its hook on pieces let through.
-            if !matches!(filtered, Err(DispatchError::Cancelled)) {
-                self.withheld = filtered.is_err();
-            }
+            // A guard that was cut with the turn has said nothing against what its hook on pieces let through.
+            self.withheld |= filtered.is_err() && !self.scope.turn.cancel.is_cancelled();
             filtered?
         } else {
             text.clone()
         };
-        match &self.kept {
-            Some(kept) => kept.complete(text, shown, self.collected.usage().cloned()).await,
-            None => Ok(()),
-        }
+        Ok(Answered { text, shown, usage: self.collected.usage().cloned() })
     }
 
     /// The answer's text after the outlet filters; an error where a guard among them has not let it through.
@@ -372,6 +359,38 @@ impl Work<'_> {
             None => self.collected.text(0).to_owned(),
         }
     }
+}
+
+/// Runs the work of a turn until it ends, or a moment after it was cancelled, and writes now and then what events left to keep.
+pub(crate) async fn attended<T>(
+    cancel: &CancellationToken,
+    kept: Option<&Arc<Kept>>,
+    work: impl Future<Output = Result<T, DispatchError>>,
+) -> Result<T, DispatchError> {
+    let over = CancellationToken::new();
+    let work = async {
+        let result = tokio::select! {
+            biased;
+            result = work => result,
+            () = cut_short(cancel) => Err(DispatchError::Cancelled),
+        };
+        over.cancel();
+        result
+    };
+    let flushes = async {
+        while let Some(kept) = kept
+            && tokio::time::timeout(FLUSH, over.cancelled()).await.is_err()
+        {
+            kept.flush().await;
+        }
+    };
+    tokio::join!(Box::pin(work), flushes).0
+}
+
+/// Resolves a moment after a turn was cancelled: its calls have ended then, and work that still waits, for a slot or a provider, waits in vain.
+async fn cut_short(cancel: &CancellationToken) {
+    cancel.cancelled().await;
+    tokio::time::sleep(LAST_WORDS).await;
 }
 
 /// Hands a piece to the client. One that reads nothing for so long counts as gone: others wait for what its turn holds.

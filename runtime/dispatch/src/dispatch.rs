@@ -16,7 +16,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::chat::Frame;
+use crate::chat::{Frame, attended};
 use crate::error::DispatchError;
 use crate::events::{Kept, TurnEvents};
 use crate::hub::{About, Hub, Patience};
@@ -47,9 +47,6 @@ pub struct DispatchOptions {
     /// How long a client may read nothing of its answer.
     pub stall_timeout: Duration,
 }
-
-/// How long a cancelled turn's work has to notice.
-const LAST_WORDS: Duration = Duration::from_millis(250);
 
 /// Serves turns. Cheap to clone.
 #[derive(Clone)]
@@ -263,7 +260,7 @@ impl Dispatch {
         if !chat.is_saved() || !self.store().chats().may_write(&authority, chat).await? {
             return Ok(None);
         }
-        Ok(Some(Arc::new(Kept::new(self.store().clone(), authority, chat.clone(), message.clone()))))
+        Ok(Some(Arc::new(Kept::new(self.clone(), authority, chat.clone(), message.clone()))))
     }
 
     /// Runs something to its end, also where whoever waits for it goes away in the middle.
@@ -333,11 +330,7 @@ impl Dispatch {
         let kept = new.kept.clone();
         self.launch(new, client, move |scope| async move {
             let cancel = scope.turn.cancel.clone();
-            let result = tokio::select! {
-                biased;
-                result = work(scope) => result,
-                () = cut_short(&cancel) => Err(DispatchError::Cancelled),
-            };
+            let result = attended(&cancel, kept.as_ref(), work(scope)).await;
             if let Some(kept) = kept {
                 kept.end().await;
             }
@@ -371,10 +364,4 @@ impl Dispatch {
         };
         self.run(new, work).await
     }
-}
-
-/// Resolves a moment after a turn was cancelled: its calls have ended then, and work that still waits, for a slot or a provider, waits in vain.
-pub(crate) async fn cut_short(cancel: &CancellationToken) {
-    cancel.cancelled().await;
-    tokio::time::sleep(LAST_WORDS).await;
 }

@@ -178,8 +178,13 @@ impl Chain {
         sound.for_each(|link| self.scope.dispatch.registry().report_success(&link.plugin.id));
     }
 
-    /// Whether a guard sees the answer's text in its hook on stored messages alone, so that none may be stored before.
-    pub(crate) fn guards_stored_text(&self) -> bool {
+    /// Whether a guard looks at the whole text of the answer when it is complete.
+    pub(crate) fn guards_text(&self) -> bool {
+        self.links.iter().any(|link| link.about.guard && link.about.hooks.outlet)
+    }
+
+    /// Whether one does that has not seen its pieces.
+    pub(crate) fn guards_text_alone(&self) -> bool {
         let hooks = |link: &Link| link.about.hooks.outlet && !link.about.hooks.stream;
         self.links.iter().any(|link| link.about.guard && hooks(link))
     }

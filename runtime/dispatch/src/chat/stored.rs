@@ -35,41 +35,89 @@ impl Dispatch {
         };
         let authority = Authority::Own(user.clone());
         let answer = self.store().chat_messages().append_turn(&authority, chat, question, answer).await?;
-        Ok(Arc::new(Kept::new(self.store().clone(), authority, chat.clone(), answer.id)))
+        Ok(Arc::new(Kept::new(self.clone(), authority, chat.clone(), answer.id)))
     }
 }
 
+/// An answer that is complete.
+pub(super) struct Answered {
+    /// As it was before outlet filters, with what events added to it.
+    pub(super) text: String,
+    /// As people are to see it.
+    pub(super) shown: String,
+    pub(super) usage: Option<Usage>,
+}
+
+/// What of an answer that failed may be stored.
+pub(super) enum Partial {
+    /// All that was shown.
+    Shown,
+    /// Its own text, as guards let it through; what events said of it they have not seen.
+    Own(String),
+    /// Nothing: a guard has not let it through.
+    Nothing,
+}
+
 impl Kept {
-    /// Stores the answer as people see it; `text` is what it was before outlet filters.
-    pub(super) async fn complete(
-        &self,
-        text: String,
-        shown: String,
-        usage: Option<Usage>,
+    /// Stores how a turn ended, and from here on events as they come. In a task of its own, which goes on where the turn's is dropped:
+    /// a message that waits for its answer needs somebody who says that none will come.
+    pub(super) async fn ends(
+        self: &Arc<Self>,
+        result: Result<Answered, DispatchError>,
+        guarded: bool,
+        partial: Partial,
     ) -> Result<(), DispatchError> {
-        self.flush().await;
-        let change = MessageUpdate {
-            original_content: (shown != text).then_some(text),
-            content: Some(shown),
-            done: Some(true),
-            usage,
-            ..MessageUpdate::default()
+        let kept = Arc::clone(self);
+        let ending = async move {
+            let result = match result {
+                Ok(answered) => kept.complete(answered, guarded).await,
+                Err(error) => Err(error),
+            };
+            if let Err(error) = &result {
+                kept.fail(error, partial).await;
+            }
+            // What plugins show from here on belongs after the text.
+            kept.end().await;
+            result
         };
-        self.store.chat_messages().set(&self.authority, &self.chat, &self.message, &change).await?;
-        Ok(())
+        self.dispatch().to_its_end(ending).await
     }
 
-    /// Stores why there is no answer, or only part of one. Of a text that is `withheld` nothing stays.
-    pub(super) async fn fail(&self, error: &DispatchError, withheld: bool) {
-        let text = self.text();
-        let change = MessageUpdate {
-            content: if withheld { Some(String::new()) } else { Some(text).filter(|text| !text.is_empty()) },
+    async fn complete(self: &Arc<Self>, answered: Answered, guarded: bool) -> Result<(), DispatchError> {
+        let Answered { text, shown, usage } = answered;
+        self.settle(move |now| {
+            let original = (shown != text).then(|| text.clone());
+            let content = match now.strip_prefix(&text) {
+                // What events said since then no guard has seen.
+                _ if guarded => shown,
+                Some(since) => shown + since,
+                None => now.to_owned(),
+            };
+            MessageUpdate {
+                content: Some(content),
+                original_content: original,
+                done: Some(true),
+                usage,
+                ..MessageUpdate::default()
+            }
+        })
+        .await
+    }
+
+    /// Stores why there is no answer, or only part of one.
+    async fn fail(self: &Arc<Self>, error: &DispatchError, partial: Partial) {
+        let error = json!({ "content": error.to_string() }).to_string();
+        let failed = self.settle(move |now| MessageUpdate {
+            content: match partial {
+                Partial::Shown => Some(now.to_owned()).filter(|text| !text.is_empty()),
+                Partial::Own(text) => Some(text),
+                Partial::Nothing => Some(String::new()),
+            },
             done: Some(true),
-            error: Some(json!({ "content": error.to_string() }).to_string()),
+            error: Some(error),
             ..MessageUpdate::default()
-        };
-        let messages = self.store.chat_messages();
-        if let Err(error) = messages.set(&self.authority, &self.chat, &self.message, &change).await {
+        });
+        if let Err(error) = failed.await {
             tracing::warn!(%error, "the failure of a turn could not be stored");
         }
     }

@@ -262,3 +262,30 @@ async fn events_that_a_filter_adds_to_an_answer_are_its_host_calls() {
     }
     world.assert_idle().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn events_that_a_filter_adds_to_an_answer_need_its_own_grants() {
+    let event = |kind: &str, data: Value| json!({ "Event": {"kind": kind, "data": data.to_string()} });
+    let events = [
+        event("status", json!({ "description": "x" })),
+        event("execute", json!({ "code": "alert(1)" })),
+        event("embeds", json!({ "embeds": ["<b>x</b>"] })),
+        event("invented", json!({})),
+        json!({ "Raw": json!({ "event": {"type": "execute", "data": {"code": "alert(2)"}} }).to_string() }),
+    ];
+    let adds = order("stream", "chunks", json!({ "chunks": events }));
+    for (grants, expected) in [
+        (&[][..], &[][..]),
+        (&[Permission::EventsEmit], &["status"]),
+        (&[Permission::EventsEmit, Permission::EventsHtml], &["status", "embeds"]),
+        (&[Permission::EventsEmit, Permission::EventsScript], &["status", "execute", "execute"]),
+    ] {
+        let adding = filter("probe", OnFailure::Closed).grant(grants);
+        let world = world().plugin(plugin("echo")).plugin(adding).build().await;
+        let said = world.chat(world.whole_turn("echo", &adds)).await;
+        assert_eq!(said.text(), adds);
+        let kinds: Vec<_> = said.events().iter().map(|event| event.kind.as_str()).collect();
+        assert_eq!(kinds, expected, "{grants:?}");
+        world.assert_idle().await;
+    }
+}

@@ -227,3 +227,39 @@ async fn a_request_that_a_guard_refuses_costs_its_caller_what_that_took() {
     }
     world.assert_idle().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn text_that_comes_as_events_is_not_stored_past_a_guard() {
+    fn outlet_and_nothing_else(filter: &mut FilterDescription) {
+        outlet_alone(filter);
+        (filter.hooks.inlet, filter.hooks.request) = (false, false);
+    }
+    let refuses =
+        guard("misbehave").filter(outlet_and_nothing_else).limit("fuel", 10).limit("fuel-per-kib", 0);
+    let passes = guard("nothing").filter(outlet_and_nothing_else);
+    for (watch, refused) in [(refuses, true), (passes, false)] {
+        let pipe = plugin("probe").grant(&[Permission::EventsEmit]);
+        let world = world().plugin(pipe).plugin(watch).build().await;
+        for place in ["run", "background"] {
+            for (how, before) in [("Message", "shown "), ("Replace", "instead ")] {
+                let chat = chat_of(&world).await;
+                let says = order(place, "events.emit", json!({ "event": {how: before} }));
+                let said = world.chat(stored(world.turn("probe.one", &says), &chat)).await;
+                assert_eq!(said.end.error.is_some(), refused, "{place} {how}: {said:?}");
+                world.assert_idle().await;
+                let seen =
+                    if place == "run" { format!("{before}{}", said.partial()) } else { said.partial() };
+                let answer = answer(&world, &chat).await;
+                assert_eq!(answer.content, if refused { "" } else { &seen }, "{place} {how}");
+                assert!(answer.done);
+            }
+            // What is no text is kept all the same.
+            let chat = chat_of(&world).await;
+            let status =
+                json!({ "event": {"Status": {"description": "working", "done": true, "hidden": false}} });
+            world.chat(stored(world.turn("probe.one", &order(place, "events.emit", status)), &chat)).await;
+            world.assert_idle().await;
+            assert!(answer(&world, &chat).await.status_history.unwrap().contains("working"), "{place}");
+        }
+    }
+}

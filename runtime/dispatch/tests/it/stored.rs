@@ -105,6 +105,29 @@ async fn what_an_outlet_filter_changes_is_stored_beside_the_original() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn text_that_an_outlet_filter_shows_is_stored_after_what_it_returns() {
+    let world = world()
+        .plugin(
+            plugin("probe").grant(&[Permission::EventsEmit]).filter(|filter| filter.toggle = false).global(),
+        )
+        .plugin(plugin("echo"))
+        .build()
+        .await;
+    let returned = json!({ "ok": null }).to_string();
+    for (event, expected) in [
+        (json!({"Message": " and more"}), format!("{returned} and more")),
+        (json!({"Replace": "instead"}), "instead".to_owned()),
+    ] {
+        let chat = chat_of(&world, &world.ada).await;
+        let shows = order("outlet", "events.emit", json!({ "event": event }));
+        world.chat(stored(world.turn("echo", &shows), &chat)).await.text();
+        world.assert_idle().await;
+        let answer = messages(&world, &world.ada, &chat).await.pop().unwrap();
+        assert_eq!((answer.content, answer.done), (expected, true), "{event}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_failure_is_stored_with_what_had_come() {
     let upstream = Upstream::start().await;
     upstream.answer(Answer::Cut);
