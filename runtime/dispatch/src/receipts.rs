@@ -6,18 +6,19 @@ use std::time::Duration;
 use innkeeper_model::receipt::Receipt;
 use innkeeper_store::Store;
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 
 use crate::metrics::Metrics;
 
 /// Longest time between groups.
 const INTERVAL: Duration = Duration::from_millis(200);
-/// Time until a group that could not be written is tried again.
+/// Time until receipts that could not be written are tried again, unless somebody waits for them.
 const RETRY: Duration = Duration::from_secs(1);
-/// How often the last group is tried again.
+/// How often the last ones are tried again.
 const LAST_TRIES: usize = 3;
 /// Most receipts of a group.
 const GROUP: usize = 500;
-/// Receipts that may wait; beyond that they are dropped and counted in the log.
+/// Receipts that may wait; beyond that they are dropped and counted in `receipts_lost`.
 const BACKLOG: usize = 20_000;
 
 /// Takes receipts; counts them, and writes them behind the callers' backs.
@@ -70,62 +71,86 @@ impl ReceiptLog {
 }
 
 async fn write(store: Store, mut items: mpsc::Receiver<Item>, metrics: Arc<Metrics>) {
-    let mut group = Vec::new();
+    let mut waiting = Vec::new();
     let mut flushes = Vec::new();
+    // Nothing is written before.
+    let mut not_before = Instant::now();
     loop {
         // What could not be written is tried again even where nothing more comes.
-        let patience = if group.is_empty() { Duration::MAX } else { RETRY };
-        match tokio::time::timeout(patience, items.recv()).await {
-            Ok(Some(first)) => take(first, &mut group, &mut flushes),
-            Ok(None) => break,
-            Err(_) => {}
+        let next = if waiting.is_empty() { None } else { Some(not_before) };
+        match until(next, items.recv()).await {
+            Some(Some(first)) => take(first, &mut waiting, &mut flushes),
+            Some(None) => break,
+            None => {}
         }
-        let deadline = tokio::time::Instant::now() + INTERVAL;
-        while flushes.is_empty() && group.len() < GROUP {
+        let deadline = not_before.max(Instant::now() + INTERVAL);
+        while flushes.is_empty() && (waiting.len() < GROUP || Instant::now() < not_before) {
             match tokio::time::timeout_at(deadline, items.recv()).await {
-                Ok(Some(item)) => take(item, &mut group, &mut flushes),
+                Ok(Some(item)) => take(item, &mut waiting, &mut flushes),
                 Ok(None) | Err(_) => break,
             }
+            lose(&mut waiting, BACKLOG, &metrics);
         }
-        record(&store, &mut group, &metrics).await;
+        if (!flushes.is_empty() || Instant::now() >= not_before)
+            && !record(&store, &mut waiting, &metrics).await
+        {
+            not_before = Instant::now() + RETRY;
+        }
         for done in flushes.drain(..) {
             let _: Result<(), ()> = done.send(());
         }
     }
     for _ in 0..LAST_TRIES {
-        if group.is_empty() {
+        if waiting.is_empty() {
             return;
         }
         tokio::time::sleep(RETRY).await;
-        record(&store, &mut group, &metrics).await;
+        record(&store, &mut waiting, &metrics).await;
     }
-    if !group.is_empty() {
-        metrics.lost.inc_by(group.len() as u64);
-        tracing::error!(lost = group.len(), "receipts could not be written before the end");
+    lose(&mut waiting, 0, &metrics);
+}
+
+/// What a future gives, unless a moment comes first.
+async fn until<T>(moment: Option<Instant>, future: impl Future<Output = T>) -> Option<T> {
+    match moment {
+        Some(moment) => tokio::time::timeout_at(moment, future).await.ok(),
+        None => Some(future.await),
     }
 }
 
-fn take(item: Item, group: &mut Vec<Receipt>, flushes: &mut Vec<oneshot::Sender<()>>) {
+fn take(item: Item, waiting: &mut Vec<Receipt>, flushes: &mut Vec<oneshot::Sender<()>>) {
     match item {
-        Item::Receipt(receipt) => group.push(*receipt),
+        Item::Receipt(receipt) => waiting.push(*receipt),
         Item::Flush(done) => flushes.push(done),
     }
 }
 
-/// Writes a group; one that cannot be written at present is tried again with the next.
-async fn record(store: &Store, group: &mut Vec<Receipt>, metrics: &Metrics) {
-    if group.is_empty() {
-        return;
+/// Keeps so many of those that wait, and counts the others, which are the newest.
+fn lose(waiting: &mut Vec<Receipt>, keep: usize, metrics: &Metrics) {
+    let lost = waiting.len().saturating_sub(keep);
+    if lost > 0 {
+        waiting.truncate(keep);
+        metrics.lost.inc_by(lost as u64);
+        tracing::error!(lost, "receipts are lost: they cannot be written");
     }
-    match store.invocations().record(group).await {
-        Ok(()) => group.clear(),
-        Err(error) if error.is_transient() && group.len() < BACKLOG => {
-            tracing::warn!(%error, waiting = group.len(), "receipts cannot be written at present");
-        }
-        Err(error) => {
-            metrics.lost.inc_by(group.len() as u64);
-            tracing::error!(%error, lost = group.len(), "receipts cannot be written");
-            group.clear();
+}
+
+/// Writes what waits, in groups; false where the database cannot take it at present.
+async fn record(store: &Store, waiting: &mut Vec<Receipt>, metrics: &Metrics) -> bool {
+    while let Some(group) = waiting.chunks(GROUP).next() {
+        let count = group.len();
+        match store.invocations().record(group).await {
+            Ok(()) => drop(waiting.drain(..count)),
+            Err(error) if error.is_transient() => {
+                tracing::warn!(%error, waiting = waiting.len(), "receipts cannot be written at present");
+                return false;
+            }
+            Err(error) => {
+                waiting.drain(..count);
+                metrics.lost.inc_by(count as u64);
+                tracing::error!(%error, lost = count, "receipts cannot be written");
+            }
         }
     }
+    true
 }
