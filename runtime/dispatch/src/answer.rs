@@ -196,7 +196,7 @@ impl Answering {
             }
             Source::Provider { id, .. } => DispatchError::Provider {
                 provider: id.clone(),
-                status: 0,
+                status: None,
                 message: "the answer broke off".to_owned(),
             },
         }
@@ -209,7 +209,7 @@ impl Answering {
             }
             Source::Provider { id, .. } => DispatchError::Provider {
                 provider: id.clone(),
-                status: 0,
+                status: None,
                 message: crate::error::shown(&problem),
             },
         }

@@ -108,12 +108,12 @@ pub enum DispatchError {
         retry_after_ms: u64,
     },
     /// An upstream model provider.
-    #[error("model provider `{provider}` answered {status}: {message}")]
+    #[error("model provider `{provider}`{}: {message}", status.map(|status| format!(" answered {status}")).unwrap_or_default())]
     Provider {
         /// Which one.
         provider: String,
-        /// Its HTTP status; 0 where there was none.
-        status: u16,
+        /// Its HTTP status, where it refused.
+        status: Option<u16>,
         /// Its words, escaped and cut.
         message: String,
     },

@@ -1,5 +1,6 @@
 //! Upstream model providers: anything that speaks OpenAI's chat completions.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt;
@@ -46,13 +47,15 @@ const TOO_LONG: &str = "the answer has more than 32 MiB";
 /// An upstream provider.
 pub(crate) struct Provider {
     config: ProviderConfig,
+    /// Those that the operator lists.
+    fixed: Arc<[String]>,
     client: reqwest::Client,
     /// What it said of its models, and until when that counts.
     list: Mutex<Option<(Instant, Listed)>>,
 }
 
 /// The models of a provider, or why it could not be asked.
-type Listed = Result<Vec<String>, DispatchError>;
+type Listed = Result<Arc<[String]>, DispatchError>;
 
 /// An answer on its way. Dropping it ends the request.
 pub(crate) struct Relayed {
@@ -68,13 +71,16 @@ impl Provider {
             .connect_timeout(Duration::from_secs(10))
             .read_timeout(Duration::from_secs(300))
             .redirect(reqwest::redirect::Policy::none())
+            // The environment does not decide where the key goes.
+            .no_proxy()
             .build()
             .map_err(|error| DispatchError::Provider {
                 provider: config.id.clone(),
-                status: 0,
+                status: None,
                 message: error.to_string(),
             })?;
-        Ok(Self { config, client, list: Mutex::default() })
+        let fixed = config.models.as_slice().into();
+        Ok(Self { config, fixed, client, list: Mutex::default() })
     }
 
     pub(crate) fn id(&self) -> &str {
@@ -82,9 +88,9 @@ impl Provider {
     }
 
     /// Ids of its models. Where it cannot say at present, those that it had when it last could.
-    pub(crate) async fn models(&self, dispatch: &Dispatch) -> Result<Vec<String>, DispatchError> {
-        if !self.config.models.is_empty() {
-            return Ok(self.config.models.clone());
+    pub(crate) async fn models(&self, dispatch: &Dispatch) -> Result<Arc<[String]>, DispatchError> {
+        if !self.fixed.is_empty() {
+            return Ok(Arc::clone(&self.fixed));
         }
         // Held while the provider is asked: whoever else wants to know waits for the same answer.
         let mut list = self.list.lock().await;
@@ -94,7 +100,7 @@ impl Provider {
             return models.clone();
         }
         let (models, kept_for) = match self.ask_models(dispatch).await {
-            Ok(models) => (Ok(models), LIST_FOR),
+            Ok(models) => (Ok(models.into()), LIST_FOR),
             Err(error) => {
                 tracing::warn!(provider = self.id(), %error, "a provider could not list its models");
                 let last = list.take().and_then(|(_, models)| models.ok());
@@ -109,7 +115,7 @@ impl Provider {
         let request = self.request(reqwest::Method::GET, "models").timeout(LIST_WAIT);
         let text = self.on_io(dispatch, request).await?;
         let list: Value = serde_json::from_str(&text)
-            .map_err(|error| self.wrong(0, &format!("its list is not JSON: {error}")))?;
+            .map_err(|error| self.wrong(&format!("its list is not JSON: {error}")))?;
         let ids = list.get("data").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
         Ok(ids.iter().filter_map(|model| Some(model.get("id")?.as_str()?.to_owned())).collect())
     }
@@ -156,11 +162,13 @@ impl Provider {
             embedding: Vec<f32>,
         }
         let embeddings: Embeddings = serde_json::from_str(&text)
-            .map_err(|error| self.wrong(0, &format!("its vectors cannot be read: {error}")))?;
+            .map_err(|error| self.wrong(&format!("its vectors cannot be read: {error}")))?;
         if embeddings.data.len() != texts.len() {
-            return Err(
-                self.wrong(0, &format!("{} vectors came for {} texts", embeddings.data.len(), texts.len()))
-            );
+            return Err(self.wrong(&format!(
+                "{} vectors came for {} texts",
+                embeddings.data.len(),
+                texts.len()
+            )));
         }
         Ok(embeddings.data.into_iter().map(|item| item.embedding).collect())
     }
@@ -187,8 +195,8 @@ impl Provider {
         AbortOnDropHandle::new(task).await.unwrap_or(Err(DispatchError::Internal))
     }
 
-    fn wrong(&self, status: u16, message: &str) -> DispatchError {
-        provider_error(&self.config.id, status, message)
+    fn wrong(&self, message: &str) -> DispatchError {
+        provider_error(&self.config.id, None, message)
     }
 }
 
@@ -228,7 +236,7 @@ async fn relay_whole(
     chunks: &mpsc::Sender<Result<Chunk, DispatchError>>,
 ) -> Result<(), DispatchError> {
     let text = whole(id, response).await?;
-    for chunk in completion_pieces(&text).map_err(|problem| provider_error(id, 200, &problem))? {
+    for chunk in completion_pieces(&text).map_err(|problem| provider_error(id, None, &problem))? {
         if chunks.send(Ok(chunk)).await.is_err() {
             break;
         }
@@ -243,7 +251,7 @@ async fn relay_events(
 ) -> Result<(), DispatchError> {
     let mut decoder = SseDecoder::new(FRAME_MAX);
     let mut bytes = response.bytes_stream();
-    let broken = |problem: String| provider_error(id, 200, &problem);
+    let broken = |problem: String| provider_error(id, None, &problem);
     let (mut ended, mut size) = (false, 0_usize);
     while let Some(piece) = bytes.next().await {
         let piece =
@@ -280,7 +288,7 @@ async fn relay_events(
 
 async fn send(id: &str, request: reqwest::RequestBuilder) -> Result<reqwest::Response, DispatchError> {
     let response =
-        request.send().await.map_err(|error| provider_error(id, 0, &error.without_url().to_string()))?;
+        request.send().await.map_err(|error| provider_error(id, None, &error.without_url().to_string()))?;
     let status = response.status();
     if status.is_success() {
         return Ok(response);
@@ -290,22 +298,22 @@ async fn send(id: &str, request: reqwest::RequestBuilder) -> Result<reqwest::Res
         let error = body.get("error")?;
         Some(error.get("message").and_then(Value::as_str).or(error.as_str())?.to_owned())
     });
-    Err(provider_error(id, status.as_u16(), &message.unwrap_or_else(|| "no reason given".to_owned())))
+    Err(provider_error(id, Some(status.as_u16()), &message.unwrap_or_else(|| "no reason given".to_owned())))
 }
 
 async fn whole(id: &str, response: reqwest::Response) -> Result<String, DispatchError> {
     let mut bytes = response.bytes_stream();
     let mut body = Vec::new();
     while let Some(piece) = bytes.next().await {
-        let piece = piece.map_err(|error| provider_error(id, 0, &error.without_url().to_string()))?;
+        let piece = piece.map_err(|error| provider_error(id, None, &error.without_url().to_string()))?;
         if body.len() + piece.len() > BODY_MAX {
-            return Err(provider_error(id, 0, TOO_LONG));
+            return Err(provider_error(id, None, TOO_LONG));
         }
         body.extend_from_slice(&piece);
     }
-    String::from_utf8(body).map_err(|_| provider_error(id, 0, "the answer is not UTF-8"))
+    String::from_utf8(body).map_err(|_| provider_error(id, None, "the answer is not UTF-8"))
 }
 
-fn provider_error(id: &str, status: u16, message: &str) -> DispatchError {
+fn provider_error(id: &str, status: Option<u16>, message: &str) -> DispatchError {
     DispatchError::Provider { provider: id.to_owned(), status, message: shown(message) }
 }

@@ -92,7 +92,7 @@ async fn its_errors_are_typed_and_the_key_is_nowhere() {
     upstream.answer(Answer::Status(429, refusal));
     let error = world.chat(world.turn("gpt-fake", "hi")).await.error();
     assert!(
-        matches!(&error, DispatchError::Provider { provider, status: 429, .. } if provider == "fake"),
+        matches!(&error, DispatchError::Provider { provider, status: Some(429), .. } if provider == "fake"),
         "{error:?}"
     );
     assert!(
@@ -103,7 +103,7 @@ async fn its_errors_are_typed_and_the_key_is_nowhere() {
     assert_eq!(through.code(), "plugin_failed");
     upstream.answer(Answer::Status(500, "<html>".to_owned()));
     let error = world.chat(world.turn("gpt-fake", "hi")).await.error();
-    assert!(matches!(&error, DispatchError::Provider { status: 500, .. }), "{error:?}");
+    assert!(matches!(&error, DispatchError::Provider { status: Some(500), .. }), "{error:?}");
     upstream.answer(Answer::Cut);
     let said = world.chat(world.turn("gpt-fake", "hi")).await;
     assert_eq!(said.partial(), "cut ");
@@ -131,11 +131,11 @@ async fn one_that_cannot_be_reached_is_left_out_of_the_list() {
     assert_eq!(models.iter().map(|model| model.id.as_str()).collect::<Vec<_>>(), ["echo"]);
     // It may have the model: nobody can say that there is none.
     let error = world.chat(world.turn("gpt-fake", "hi")).await.error();
-    assert!(matches!(&error, DispatchError::Provider { status: 0, .. }), "{error:?}");
+    assert!(matches!(&error, DispatchError::Provider { status: None, .. }), "{error:?}");
     config.models = vec!["named".to_owned()];
     let world = crate::world::world().provider(config).build().await;
     let error = world.chat(world.turn("named", "hi")).await.error();
-    assert!(matches!(&error, DispatchError::Provider { status: 0, .. }), "{error:?}");
+    assert!(matches!(&error, DispatchError::Provider { status: None, .. }), "{error:?}");
     assert!(!format!("{error:?}").contains(KEY));
     world.assert_idle().await;
 }
@@ -198,7 +198,7 @@ async fn one_that_cannot_list_its_models_keeps_its_last_list_and_is_left_alone_f
     let list = async || world.dispatch.models(&world.principal()).await.len();
     for _ in 0..3 {
         let error = world.chat(world.turn("gpt-fake", "hi")).await.error();
-        assert!(matches!(&error, DispatchError::Provider { status: 503, .. }), "{error:?}");
+        assert!(matches!(&error, DispatchError::Provider { status: Some(503), .. }), "{error:?}");
         assert_eq!((list().await, upstream.keys().len()), (0, 1));
     }
     later(Duration::from_secs(11)).await;

@@ -51,13 +51,13 @@ impl From<DispatchError> for Failure {
 }
 
 /// A provider's refusal of this request is the client's to hear; its trouble with this server (keys, quotas) is not.
-fn provider(status: u16, message: String) -> Failure {
+fn provider(status: Option<u16>, message: String) -> Failure {
     match status {
-        429 => Failure {
+        Some(429) => Failure {
             retry_after: Some(5),
             ..Failure::new(StatusCode::TOO_MANY_REQUESTS, "provider-busy", message)
         },
-        400 | 413 | 422 => Failure::bad_request("provider-refused", message),
+        Some(400 | 413 | 422) => Failure::bad_request("provider-refused", message),
         _ => bad_gateway("provider-failed", message),
     }
 }
