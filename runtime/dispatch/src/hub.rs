@@ -15,6 +15,7 @@ use innkeeper_model::event::WireEvent;
 use innkeeper_model::{ChatId, Error, ErrorCode, MessageId, UserId};
 use serde_json::Value;
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// Bytes of memory that a subscriber may be behind before it is dropped. One event is let through whatever its size.
@@ -50,13 +51,15 @@ struct Subscriber {
 
 struct Question {
     delivery: Delivery,
+    /// Until when it waits.
+    until: Instant,
     reply: oneshot::Sender<Value>,
 }
 
 /// An event as a subscriber gets it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Delivery {
-    /// Ascending for each person; a gap means that this subscriber was behind.
+    /// Ascending within a subscription.
     pub sequence: u64,
     /// Which chat it is about.
     pub chat: Option<ChatId>,
@@ -85,13 +88,10 @@ pub struct About {
     pub turn: String,
 }
 
-/// Why an answer did not count.
+/// Why an answer did not count: never asked, asked of somebody else, answered already, or no longer waited for. They look the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum AnswerError {
-    /// Never asked, asked of somebody else, answered already, or no longer waited for: they look the same.
-    #[error("there is no open question of this id for you; it may have been answered or have expired")]
-    Unknown,
-}
+#[error("there is no open question of this id for you; it may have been answered or have expired")]
+pub struct AnswerError;
 
 /// Why there is no subscription.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -121,11 +121,11 @@ impl Hub {
         let (sender, events) = mpsc::unbounded_channel();
         let (id, behind) = (person.next_subscriber, Arc::default());
         let subscriber = Subscriber { id, sender, behind: Arc::clone(&behind) };
-        let mut open: Vec<&Delivery> = person.questions.values().map(|question| &question.delivery).collect();
+        let mut open: Vec<Delivery> = person.questions.values().map(Question::again).collect();
         open.sort_by_key(|question| question.sequence);
         // They fit, since all of them together are smaller than what a subscriber may be behind.
         for question in open {
-            let _ = subscriber.send(question);
+            let _ = subscriber.send(&question);
         }
         person.next_subscriber += 1;
         person.subscriptions += 1;
@@ -172,7 +172,7 @@ impl Hub {
     /// Answers a question. The first answer of the person who was asked counts.
     pub fn answer(&self, user: &UserId, ask: &str, answer: Value) -> Result<(), AnswerError> {
         let question = self.lock().get_mut(user).and_then(|person| person.questions.remove(ask));
-        question.ok_or(AnswerError::Unknown)?.reply.send(answer).map_err(|_| AnswerError::Unknown)
+        question.ok_or(AnswerError)?.reply.send(answer).map_err(|_| AnswerError)
     }
 
     /// Questions that are open, of all people.
@@ -196,7 +196,6 @@ impl Hub {
             ));
         };
         let id = uuid::Uuid::new_v4().simple().to_string();
-        let expires = u64::try_from(patience.answer.as_millis()).unwrap_or(u64::MAX);
         let asked: usize = person.questions.values().map(|question| question.delivery.weight).sum();
         if asked.saturating_add(weight(&event)) > QUESTIONS {
             return Err(Error::unavailable(
@@ -204,9 +203,11 @@ impl Hub {
                 Some(1_000),
             ));
         }
-        let delivery = person.delivery(about, event, Some(id.clone()), Some(expires));
+        let delivery = person.delivery(about, event, Some(id.clone()), Some(millis(patience.answer)));
         person.send(&delivery);
-        person.questions.insert(id.clone(), Question { delivery, reply });
+        // A patience without end has no moment that could be named.
+        let until = Instant::now().checked_add(patience.answer).unwrap_or_else(Instant::now);
+        person.questions.insert(id.clone(), Question { delivery, until, reply });
         Ok((id, person.present.subscribe()))
     }
 
@@ -260,6 +261,18 @@ impl Person {
     }
 }
 
+impl Question {
+    /// The question for somebody who comes later, with the time that is left.
+    fn again(&self) -> Delivery {
+        let left = self.until.saturating_duration_since(Instant::now());
+        Delivery { expires_in_ms: Some(millis(left)), ..self.delivery.clone() }
+    }
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
 impl Subscriber {
     /// Sends, unless it is too far behind or gone. An event that comes alone is sent whatever its size.
     fn send(&self, delivery: &Delivery) -> bool {
@@ -272,7 +285,7 @@ impl Subscriber {
     }
 }
 
-/// Bytes of memory that an event takes, near enough for a bound.
+/// Bytes of memory that an event takes, as guessed.
 fn weight(event: &WireEvent) -> usize {
     /// Many small values take more than their text.
     fn of(value: &Value) -> usize {

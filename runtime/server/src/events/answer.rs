@@ -31,10 +31,8 @@ pub(crate) enum Error {
 }
 
 impl From<AnswerError> for Error {
-    fn from(error: AnswerError) -> Self {
-        match error {
-            AnswerError::Unknown => Self::Unknown,
-        }
+    fn from(_: AnswerError) -> Self {
+        Self::Unknown
     }
 }
 
