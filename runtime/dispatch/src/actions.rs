@@ -1,6 +1,5 @@
 //! An action that a client runs on a message.
 
-use innkeeper_host::turn::TurnContext;
 use innkeeper_model::authority::Authority;
 use innkeeper_model::chat_message::{MessageUpdate, StoredMessage};
 use innkeeper_model::tool::ActionResult;
@@ -68,18 +67,15 @@ impl Dispatch {
         let last = || messages.last().filter(|_| !from_client).map(|last| last.id.clone());
         let message = turn.message.or_else(last);
         let kept = self.keeps(&turn.principal, turn.chat.as_ref(), message.as_ref()).await?;
-        let (id, chat) = (uuid::Uuid::now_v7().to_string(), turn.chat.clone());
+        let chat = turn.chat.clone();
         let new = NewTurn {
-            id: id.clone(),
-            principal: turn.principal,
             chat: turn.chat,
             message,
             locale: turn.locale,
-            context: TurnContext::default(),
-            frames: None,
             kept: kept.clone(),
-            toggles: Vec::new(),
+            ..NewTurn::of(turn.principal)
         };
+        let id = new.id.clone();
         let ask = Ask::Action { id: turn.action, messages: messages.clone() };
         let dispatch = self.clone();
         let work = move |scope| async move {

@@ -119,17 +119,19 @@ impl Dispatch {
 
     fn begin(
         &self,
-        turn: ChatTurn,
+        mut turn: ChatTurn,
         target: Target,
         filters: Vec<Arc<Plugin>>,
         kept: Option<Arc<Kept>>,
     ) -> TurnHandle {
         let model = turn.request.model.clone();
-        let id = turn.turn_id.clone().unwrap_or_else(|| uuid::Uuid::now_v7().to_string());
         let (sender, frames) = mpsc::channel(FRAMES);
+        let mut new = NewTurn::of(turn.principal.clone());
+        if let Some(id) = turn.turn_id.take() {
+            new.id = id;
+        }
+        crate::request::keep_blobs(&new.blobs, &mut turn.request);
         let new = NewTurn {
-            id: id.clone(),
-            principal: turn.principal.clone(),
             chat: turn.chat.clone(),
             message: kept.as_ref().map(|kept| kept.message.clone()).or_else(|| turn.message.clone()),
             locale: turn.locale.clone(),
@@ -137,7 +139,9 @@ impl Dispatch {
             frames: Some(sender.clone()),
             kept: kept.clone(),
             toggles: turn.filter_ids.clone(),
+            ..new
         };
+        let id = new.id.clone();
         let created = self.store().clock().seconds();
         let client = CancellationToken::new();
         let guard = client.clone().drop_guard();
@@ -192,9 +196,8 @@ impl Work<'_> {
         kept.ends(result, self.guarded, partial).await
     }
 
-    async fn turn(&mut self, mut request: ChatRequest, body_bytes: u64) -> Result<Answered, DispatchError> {
+    async fn turn(&mut self, request: ChatRequest, body_bytes: u64) -> Result<Answered, DispatchError> {
         let (mut chain, pipe) = self.admit(body_bytes).await?;
-        crate::request::keep_blobs(&self.scope.turn.blobs, &mut request);
         (self.guarded, self.withheld) = (chain.guards_text(), chain.guards_text_alone());
         if let Some(kept) = self.kept.as_ref().filter(|_| self.guarded) {
             kept.guard();
@@ -213,19 +216,18 @@ impl Work<'_> {
     ) -> Result<Answered, DispatchError> {
         let scope = self.scope;
         let asked_for = request.model.clone();
-        let request = chain.inlet(scope, request).await?;
-        let request = chain.request(scope, request).await?;
+        let request = chain.inlet(request).await?;
+        let request = chain.request(request).await?;
         let target = self.retarget(&asked_for, &request).await?;
         if request.model != asked_for {
             self.check_guards(chain, &request.model)?;
         }
         let pipe = self.repermit(&target, pipe).await?;
-        chain.release(scope);
+        chain.release();
         let messages = if chain.filters_messages() { stored_messages(scope, &request) } else { Vec::new() };
         let mut answering = ask(scope, &target, request, None, pipe, body_bytes).await?;
         while let Some(chunk) = answering.next().await? {
-            let chunks =
-                if chain.filters_pieces() { chain.stream(scope, vec![chunk]).await? } else { vec![chunk] };
+            let chunks = if chain.filters_pieces() { chain.stream(vec![chunk]).await? } else { vec![chunk] };
             for chunk in chunks {
                 match chunk {
                     // `emit` sends it on as a frame, in its place.
@@ -331,7 +333,7 @@ impl Work<'_> {
         mut before: Vec<StoredMessage>,
         text: &str,
     ) -> Result<String, DispatchError> {
-        if let Err(error) = chain.readmit(self.scope).await {
+        if let Err(error) = chain.readmit().await {
             if chain.lacks_guard() {
                 return Err(error);
             }
@@ -340,7 +342,7 @@ impl Work<'_> {
             return Ok(text.to_owned());
         }
         before.push(answer_message(self.scope, text, self.collected.usage().cloned()));
-        let after = chain.outlet(self.scope, before.clone()).await?;
+        let after = chain.outlet(before.clone()).await?;
         let changed = before.iter().zip(&after).filter(|(before, after)| before.content != after.content);
         let changed: Vec<_> =
             changed.map(|(_, after)| json!({ "id": after.id, "content": after.content })).collect();

@@ -131,8 +131,9 @@ async fn watched(
     let mut guards = None;
     let begun = async {
         crate::request::check(scope, &request)?;
-        let target = scope.dispatch.target(&request.model).await?;
-        let watching = scope.dispatch.registry().snapshot().guards_for(&request.model, &scope.toggles)?;
+        let asked_for = request.model.clone();
+        let target = scope.dispatch.target(&asked_for).await?;
+        let watching = scope.dispatch.registry().snapshot().guards_for(&asked_for, &scope.toggles)?;
         let mut admitted = Vec::new();
         // A guard is not set to watch its own requests.
         for guard in watching.into_iter().filter(|guard| guard.id != *caller.plugin()) {
@@ -140,8 +141,16 @@ async fn watched(
             admitted.push((guard, permit));
         }
         let guards = guards.insert(Chain::new(scope, admitted, 0, Some((caller, &left))));
-        let request = guards.inlet(scope, request).await?;
-        let request = guards.request(scope, request).await?;
+        let request = guards.inlet(request).await?;
+        let request = guards.request(request).await?;
+        if request.model != asked_for {
+            // Another model may have guards that have not seen it.
+            let problem = format!(
+                "a guard chose the model `{}`, which a plugin's request cannot be sent to",
+                crate::error::shown(&request.model)
+            );
+            return Err(DispatchError::NotAllowed(problem));
+        }
         let permit = match &target {
             Target::Pipe { plugin, .. } => Some(scope.admit_child(plugin)?),
             Target::Provider { .. } => None,
@@ -171,7 +180,7 @@ impl Watched {
     /// The next pieces; events go where the turn's events go.
     async fn next(&mut self, scope: &Arc<Scope>) -> Result<Option<Vec<Chunk>>, DispatchError> {
         let Some(chunk) = self.answering.next().await? else { return Ok(None) };
-        let chunks = self.guards.stream(scope, vec![chunk]).await?;
+        let chunks = self.guards.stream(vec![chunk]).await?;
         Ok(Some(crate::chat::emit_events(scope, chunks).await))
     }
 }

@@ -7,14 +7,14 @@ use std::time::Duration;
 use innkeeper_host::Turn;
 use innkeeper_host::turn::{Blobs, TurnContext};
 use innkeeper_model::authority::Authority;
-use innkeeper_model::{ChatId, MessageId, Principal};
-use innkeeper_registry::Registry;
+use innkeeper_model::{ChatId, MessageId, Principal, UserId};
+use innkeeper_registry::{Plugin, Registry};
 use innkeeper_sandbox::Sandbox;
 use innkeeper_store::Store;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
+use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 use crate::chat::{Frame, attended};
 use crate::error::DispatchError;
@@ -79,10 +79,29 @@ pub(crate) struct NewTurn {
     pub(crate) message: Option<MessageId>,
     pub(crate) locale: Option<String>,
     pub(crate) context: TurnContext,
+    pub(crate) blobs: Blobs,
     pub(crate) frames: Option<mpsc::Sender<Frame>>,
     pub(crate) kept: Option<Arc<Kept>>,
     /// Toggle filters that the request turned on.
     pub(crate) toggles: Vec<String>,
+}
+
+impl NewTurn {
+    /// A turn of nothing but a principal.
+    pub(crate) fn of(principal: Principal) -> Self {
+        Self {
+            id: uuid::Uuid::now_v7().to_string(),
+            principal,
+            chat: None,
+            message: None,
+            locale: None,
+            context: TurnContext::default(),
+            blobs: Blobs::default(),
+            frames: None,
+            kept: None,
+            toggles: Vec::new(),
+        }
+    }
 }
 
 impl Dispatch {
@@ -196,6 +215,17 @@ impl Dispatch {
         self.0.keep_instances
     }
 
+    /// A person's settings of a plugin. Read by a task of its own: in a turn's it would hold a connection while guests compute.
+    pub(crate) async fn user_valves(
+        &self,
+        plugin: &Arc<Plugin>,
+        user: &UserId,
+    ) -> Result<Arc<str>, DispatchError> {
+        let (plugin, user) = (Arc::clone(plugin), user.clone());
+        let read = self.0.io.spawn(async move { plugin.user_valves(&user).await });
+        Ok(AbortOnDropHandle::new(read).await.map_err(|_| DispatchError::Internal)??)
+    }
+
     /// Whether a turn may begin at all.
     pub(crate) fn admit_turn(&self, principal: &Principal) -> Result<(), DispatchError> {
         if self.0.draining.load(Ordering::Relaxed) {
@@ -216,14 +246,12 @@ impl Dispatch {
         message: Option<&MessageId>,
         writes: bool,
     ) -> Result<(), DispatchError> {
-        let (Some(chat), Some(user)) = (chat, principal.user()) else {
-            return if writes {
-                Err(DispatchError::Body("`store` needs the id of a chat of yours".to_owned()))
-            } else {
-                Ok(())
-            };
-        };
         let refused = || DispatchError::NotAllowed("there is no such chat that you may use".to_owned());
+        let Some(chat) = chat else {
+            let problem = "`store` needs the id of a chat of yours".to_owned();
+            return if writes { Err(DispatchError::Body(problem)) } else { Ok(()) };
+        };
+        let user = principal.user().ok_or_else(refused)?;
         if !chat.is_saved() {
             return if writes { Err(refused()) } else { Ok(()) };
         }
@@ -302,7 +330,7 @@ impl Dispatch {
             message: new.message,
             locale: new.locale,
             context: new.context,
-            blobs: Blobs::default(),
+            blobs: new.blobs,
             events: Arc::new(events),
             children,
             cancel,
@@ -338,30 +366,5 @@ impl Dispatch {
             let _ = sender.send(result);
         });
         result.await.unwrap_or(Err(DispatchError::Cancelled))
-    }
-
-    /// Runs work that belongs to no chat.
-    pub(crate) async fn run_alone<F, Fut, R>(
-        &self,
-        principal: &Principal,
-        work: F,
-    ) -> Result<R, DispatchError>
-    where
-        F: FnOnce(Arc<Scope>) -> Fut + Send + 'static,
-        Fut: Future<Output = Result<R, DispatchError>> + Send + 'static,
-        R: Send + 'static,
-    {
-        let new = NewTurn {
-            id: uuid::Uuid::now_v7().to_string(),
-            principal: principal.clone(),
-            chat: None,
-            message: None,
-            locale: None,
-            context: TurnContext::default(),
-            frames: None,
-            kept: None,
-            toggles: Vec::new(),
-        };
-        self.run(new, work).await
     }
 }

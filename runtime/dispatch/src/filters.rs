@@ -99,30 +99,19 @@ impl Chain {
     }
 
     /// Runs `inlet` hooks. A refusal ends the turn.
-    pub(crate) async fn inlet(
-        &mut self,
-        scope: &Arc<Scope>,
-        request: ChatRequest,
-    ) -> Result<ChatRequest, DispatchError> {
-        self.on_request(scope, request, Hook::Inlet, Ask::Inlet).await
+    pub(crate) async fn inlet(&mut self, request: ChatRequest) -> Result<ChatRequest, DispatchError> {
+        self.on_request(request, Hook::Inlet, Ask::Inlet).await
     }
 
     /// Runs `request` hooks. A refusal ends the turn.
-    pub(crate) async fn request(
-        &mut self,
-        scope: &Arc<Scope>,
-        request: ChatRequest,
-    ) -> Result<ChatRequest, DispatchError> {
-        self.on_request(scope, request, Hook::Request, Ask::Request).await
+    pub(crate) async fn request(&mut self, request: ChatRequest) -> Result<ChatRequest, DispatchError> {
+        self.on_request(request, Hook::Request, Ask::Request).await
     }
 
     /// Runs `stream` hooks on pieces that are ready. What a filter adds is checked like a pipe's own pieces.
     /// Where one returns an error the pieces pass as they were, but not past a guard.
-    pub(crate) async fn stream(
-        &mut self,
-        scope: &Arc<Scope>,
-        mut chunks: Vec<Chunk>,
-    ) -> Result<Vec<Chunk>, DispatchError> {
+    pub(crate) async fn stream(&mut self, mut chunks: Vec<Chunk>) -> Result<Vec<Chunk>, DispatchError> {
+        let scope = &self.scope;
         for link in self.links.iter_mut().filter(|link| link.has(Hook::Stream)) {
             if chunks.is_empty() {
                 break;
@@ -151,9 +140,9 @@ impl Chain {
     /// Runs `outlet` hooks. Failures are recorded and change nothing, but for those of a guard, which are errors.
     pub(crate) async fn outlet(
         &mut self,
-        scope: &Arc<Scope>,
         mut messages: Vec<StoredMessage>,
     ) -> Result<Vec<StoredMessage>, DispatchError> {
+        let scope = &self.scope;
         for link in self.links.iter_mut().filter(|link| link.has(Hook::Outlet)) {
             let error = match link.ask(scope, Ask::Outlet(messages.clone())).await {
                 Ok(Answer::Messages(after)) => {
@@ -206,7 +195,8 @@ impl Chain {
 
     /// Gives back the slots of filters that keep nothing until `readmit`. Only where no filter of the turn keeps an instance:
     /// nothing waits for a slot while it holds another.
-    pub(crate) fn release(&mut self, scope: &Scope) {
+    pub(crate) fn release(&mut self) {
+        let scope = &self.scope;
         let idle = |link: &Link| !link.keeps(scope) && !link.has(Hook::Stream);
         if self.links.iter().all(idle) {
             self.links.iter_mut().for_each(|link| (link.permit, link.gone) = (None, None));
@@ -214,7 +204,8 @@ impl Chain {
     }
 
     /// Takes the slots anew that `release` gave back.
-    pub(crate) async fn readmit(&mut self, scope: &Scope) -> Result<(), DispatchError> {
+    pub(crate) async fn readmit(&mut self) -> Result<(), DispatchError> {
+        let scope = &self.scope;
         let missing: Vec<_> =
             self.links.iter_mut().filter(|link| !link.has_slot() && link.has(Hook::Outlet)).collect();
         let Some(first) = missing.first().map(|link| link.plugin.id.clone()) else { return Ok(()) };
@@ -228,11 +219,11 @@ impl Chain {
 
     async fn on_request(
         &mut self,
-        scope: &Arc<Scope>,
         mut request: ChatRequest,
         hook: Hook,
         ask: fn(ChatRequest) -> Ask,
     ) -> Result<ChatRequest, DispatchError> {
+        let scope = &self.scope;
         for link in self.links.iter_mut().filter(|link| link.has(hook)) {
             let before = request.clone();
             let after = match link.ask(scope, ask(request)).await {
@@ -321,14 +312,14 @@ impl Link {
 
     /// Decides what a broken filter means: the end of the turn, or of the filter for this turn.
     fn broke(&mut self, scope: &Scope, error: DispatchError) -> Result<(), DispatchError> {
-        // The turn ends, and that is no fault of the filter's.
-        if error == DispatchError::Cancelled {
+        if scope.turn.cancel.is_cancelled() {
             return Err(error);
         }
         tracing::warn!(plugin = %self.plugin.id, turn = scope.turn.id, %error, "a filter broke");
         self.broken = true;
         let policy = if self.about.guard { OnFailure::Closed } else { self.plugin.settings.on_failure };
-        if policy == OnFailure::Quarantine {
+        // A filter that an operator turned off or changed meanwhile is at no fault.
+        if policy == OnFailure::Quarantine && error != DispatchError::Cancelled {
             scope.dispatch.registry().report_failure(&self.plugin.id);
         }
         if policy == OnFailure::Closed {

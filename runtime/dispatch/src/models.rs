@@ -1,18 +1,20 @@
 //! The models that clients and plugins can name: pipes of plugins, and those of upstream providers.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::hash_map::Entry;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use futures::StreamExt;
-use innkeeper_host::{CallHandle, LiveGrants};
+use innkeeper_host::CallHandle;
 use innkeeper_model::{PluginId, Principal, UserId};
 use innkeeper_registry::{Plugin, RegistryError};
 use innkeeper_sandbox::{Answer, Ask, Budget, ModelList, PipeModel};
 use serde::Serialize;
+use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::dispatch::Dispatch;
+use crate::dispatch::{Dispatch, NewTurn};
 use crate::error::DispatchError;
 use crate::provider::Provider;
 use crate::scope::{Scope, answered};
@@ -53,39 +55,75 @@ pub(crate) enum Target {
     Provider { provider: Arc<Provider>, model: String },
 }
 
-/// Lists of manifolds, for as long as they said, and failures for a moment. Each person has their own: a plugin may list what only they may know of.
+/// Lists of manifolds, for as long as they said, and failures for a moment. Each person has their own, in each role and with each settings:
+/// a plugin may list what only they may know of.
 #[derive(Default)]
 pub(crate) struct ModelCache(Mutex<HashMap<(PluginId, Option<UserId>), CachedList>>);
 
 struct CachedList {
     until: Instant,
-    /// Of the revision that was asked, as long as it stays enabled.
-    grants: Arc<LiveGrants>,
+    /// The plugin as it was asked: any change of its code, grants, limits or settings makes another.
+    plugin: Weak<Plugin>,
+    principal: Principal,
+    /// The person's settings as it was asked with.
+    user_valves: Option<Arc<str>>,
     /// None where it could not list them.
     list: Option<Arc<ModelList>>,
 }
 
+/// What a list depends on besides the plugin.
+struct Asker<'a> {
+    principal: &'a Principal,
+    user_valves: Option<Arc<str>>,
+}
+
+impl<'a> Asker<'a> {
+    /// Settings that cannot be read are none here; the call itself says what is wrong.
+    async fn of(dispatch: &Dispatch, principal: &'a Principal, plugin: &Arc<Plugin>) -> Self {
+        let user_valves = match principal.user() {
+            Some(user) => dispatch.user_valves(plugin, user).await.ok(),
+            None => None,
+        };
+        Self { principal, user_valves }
+    }
+}
+
 impl ModelCache {
     /// What is known of a list, if anything is.
-    fn get(&self, plugin: &Plugin, user: Option<&UserId>) -> Option<Option<Arc<ModelList>>> {
-        let cache = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let cached = cache.get(&(plugin.id.clone(), user.cloned()))?;
-        let counts = cached.until > Instant::now() && Arc::ptr_eq(&cached.grants, &plugin.grants);
+    fn get(&self, plugin: &Arc<Plugin>, asker: &Asker<'_>) -> Option<Option<Arc<ModelList>>> {
+        let cache = self.lock();
+        let cached = cache.get(&(plugin.id.clone(), asker.principal.user().cloned()))?;
+        let counts = cached.until > Instant::now()
+            && std::ptr::eq(cached.plugin.as_ptr(), Arc::as_ptr(plugin))
+            && cached.principal == *asker.principal
+            && cached.user_valves == asker.user_valves;
         counts.then(|| cached.list.clone())
     }
 
-    fn put(&self, plugin: &Plugin, user: Option<&UserId>, list: Option<Arc<ModelList>>) {
+    fn put(&self, plugin: &Arc<Plugin>, asker: Asker<'_>, list: Option<Arc<ModelList>>) {
         let seconds = list.as_ref().map_or(FAILED_FOR, |list| u64::from(list.cache_seconds));
         let now = Instant::now();
-        let mut cache = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        cache.retain(|_, cached| cached.until > now && !cached.grants.ended().is_cancelled());
+        let mut cache = self.lock();
+        cache.retain(|_, cached| cached.until > now && cached.plugin.strong_count() > 0);
         if cache.values().map(CachedList::weight).sum::<usize>() > CACHE_MAX {
             cache.clear();
         }
         if seconds > 0 {
-            let (until, grants) = (now + Duration::from_secs(seconds), Arc::clone(&plugin.grants));
-            cache.insert((plugin.id.clone(), user.cloned()), CachedList { until, grants, list });
+            let until = now + Duration::from_secs(seconds);
+            let Asker { principal, user_valves } = asker;
+            let cached = CachedList {
+                until,
+                plugin: Arc::downgrade(plugin),
+                principal: principal.clone(),
+                user_valves,
+                list,
+            };
+            cache.insert((plugin.id.clone(), principal.user().cloned()), cached);
         }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<(PluginId, Option<UserId>), CachedList>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -101,6 +139,9 @@ impl CachedList {
         models.map(model).sum::<usize>() + size_of::<Self>()
     }
 }
+
+/// What a turn knows of a pipe's list: nothing while it is being asked, else the list, if there is one.
+pub(crate) type KnownList = Option<Option<Arc<ModelList>>>;
 
 /// How long a pipe may take to list its models, and how many are asked at once.
 const LIST_WAIT: Duration = Duration::from_secs(5);
@@ -178,9 +219,10 @@ impl Dispatch {
         let created = self.store().clock().seconds();
         let mut entries = Vec::new();
         for plugin in self.registry().snapshot().pipes() {
-            let list = match self.model_cache().get(plugin, scope.user()) {
+            let asker = Asker::of(self, &scope.turn.principal, plugin).await;
+            let list = match self.model_cache().get(plugin, &asker) {
                 Some(list) => list,
-                None => scope.list_once(plugin, caller, left).await,
+                None => scope.list_once(plugin, asker, caller, left).await,
             };
             entries.extend(pipe_entries(plugin, list.as_deref(), created));
         }
@@ -200,75 +242,77 @@ impl Dispatch {
     }
 
     async fn pipe_models(&self, principal: &Principal, plugin: &Arc<Plugin>) -> Option<Arc<ModelList>> {
-        if let Some(known) = self.model_cache().get(plugin, principal.user()) {
+        let asker = Asker::of(self, principal, plugin).await;
+        if let Some(known) = self.model_cache().get(plugin, &asker) {
             return known;
         }
         let work = {
             let plugin = Arc::clone(plugin);
             move |scope: Arc<Scope>| async move {
                 let permit = scope.admit(&plugin).await?;
-                scope.begin_list(&plugin);
+                // It hears nothing of itself.
+                drop(scope.begin_list(&plugin));
                 let budget = Budget::new(&plugin.limits, 0);
                 list_models(&scope, &plugin, None, budget, permit).await
             }
         };
-        let asked = tokio::time::timeout(LIST_WAIT, self.run_alone(principal, work)).await;
-        let list = match asked.unwrap_or_else(|_| Err(too_late(plugin))) {
-            Ok(list) => Some(Arc::new(list)),
-            Err(error) => {
-                tracing::warn!(plugin = %plugin.id, %error, "a pipe could not list its models");
-                None
-            }
-        };
-        self.model_cache().put(plugin, principal.user(), list.clone());
+        let list = in_time(plugin, self.run(NewTurn::of(principal.clone()), work)).await;
+        self.model_cache().put(plugin, asker, list.clone());
         list
     }
 }
 
 impl Scope {
-    /// Notes that a pipe is being asked for its list; false where it is, or has been.
-    fn begin_list(&self, plugin: &Plugin) -> bool {
-        let mut lists = self.lists.lock().unwrap_or_else(PoisonError::into_inner);
-        let begins = !lists.contains_key(&plugin.id);
-        lists.entry(plugin.id.clone()).or_default();
-        begins
+    /// Notes that a pipe is being asked for its list; an error is what is or will be known of it already.
+    fn begin_list(&self, plugin: &Plugin) -> Result<watch::Sender<KnownList>, watch::Receiver<KnownList>> {
+        match self.lists.lock().unwrap_or_else(PoisonError::into_inner).entry(plugin.id.clone()) {
+            Entry::Occupied(known) => Err(known.get().clone()),
+            Entry::Vacant(unknown) => {
+                let (sender, known) = watch::channel(None);
+                unknown.insert(known);
+                Ok(sender)
+            }
+        }
     }
 
-    /// A pipe's list, asked for at most once in this turn.
+    /// A pipe's list, asked for at most once in this turn. Who comes while it is being asked waits for the same answer, but for calls that
+    /// are part of listing models themselves: they go without, or pipes that list each other's models would wait for each other.
     async fn list_once(
         self: &Arc<Self>,
         plugin: &Arc<Plugin>,
+        asker: Asker<'_>,
         caller: &CallHandle,
         left: &Budget,
     ) -> Option<Arc<ModelList>> {
-        if !self.begin_list(plugin) {
-            return self
-                .lists
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .get(&plugin.id)
-                .cloned()
-                .flatten();
-        }
+        let sender = match self.begin_list(plugin) {
+            Ok(sender) => sender,
+            Err(known) if self.is_listing(caller.id()) => return known.borrow().clone().flatten(),
+            Err(mut known) => return known.wait_for(Option::is_some).await.ok()?.clone().flatten(),
+        };
         let asked = async {
             let permit = self.admit_child(plugin)?;
             let budget = Budget::new(&plugin.limits, 0).within(left);
             list_models(self, plugin, Some(caller), budget, permit).await
         };
-        let asked = tokio::time::timeout(LIST_WAIT, asked).await;
-        let list = match asked.unwrap_or_else(|_| Err(too_late(plugin))) {
-            Ok(list) => Arc::new(list),
-            Err(error) => {
-                tracing::warn!(plugin = %plugin.id, %error, "a pipe could not list its models");
-                return None;
-            }
-        };
-        self.lists
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(plugin.id.clone(), Some(Arc::clone(&list)));
-        Some(list)
+        let list = in_time(plugin, asked).await;
+        if list.is_none() {
+            // One that it gave within a turn may be shorter than what it would give to the person.
+            self.dispatch.model_cache().put(plugin, asker, None);
+        }
+        sender.send_replace(Some(list.clone()));
+        list
     }
+}
+
+/// A list that came in time, if there is one; the log says why there is none.
+async fn in_time(
+    plugin: &Plugin,
+    asked: impl Future<Output = Result<ModelList, DispatchError>>,
+) -> Option<Arc<ModelList>> {
+    let asked = tokio::time::timeout(LIST_WAIT, asked).await;
+    let list = asked.unwrap_or_else(|_| Err(too_late(plugin)));
+    let failed = |error: &DispatchError| tracing::warn!(plugin = %plugin.id, %error, "a pipe could not list its models");
+    list.inspect_err(failed).ok().map(Arc::new)
 }
 
 fn too_late(plugin: &Plugin) -> DispatchError {

@@ -3,7 +3,7 @@
 //! A call of a plugin is a future that somebody has to poll. The turn's task polls them all side by side, so that no store is ever awaited
 //! inside another, and dropping the turn drops everything.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -16,13 +16,14 @@ use innkeeper_model::receipt::{Outcome, Receipt};
 use innkeeper_model::time::UnixNanos;
 use innkeeper_model::{Error, PluginId, UserId};
 use innkeeper_registry::Plugin;
-use innkeeper_sandbox::{Answer, Ask, Budget, CallError, Delivery, Invocation, ModelList, Permit};
-use tokio::sync::{mpsc, oneshot};
+use innkeeper_sandbox::{Answer, Ask, Budget, CallError, Delivery, Invocation, Permit};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::children;
 use crate::dispatch::Dispatch;
 use crate::error::DispatchError;
+use crate::models::KnownList;
 
 /// How long the work of a cancelled turn may go on.
 const OVERDUE: Duration = Duration::from_secs(4);
@@ -35,8 +36,10 @@ pub(crate) struct Scope {
     /// Toggle filters that the turn's request turned on.
     pub(crate) toggles: Vec<String>,
     calls: Mutex<Vec<String>>,
-    /// Lists of pipes that were asked in this turn; none while one is being asked.
-    pub(crate) lists: Mutex<HashMap<PluginId, Option<Arc<ModelList>>>>,
+    /// Lists of pipes that were asked in this turn.
+    pub(crate) lists: Mutex<HashMap<PluginId, watch::Receiver<KnownList>>>,
+    /// Calls that list models, and all below them.
+    listing: Mutex<HashSet<String>>,
 }
 
 /// Where a turn's children and tasks arrive.
@@ -74,7 +77,15 @@ pub(crate) struct Started {
 impl Scope {
     pub(crate) fn new(dispatch: Dispatch, turn: Arc<Turn>, toggles: Vec<String>, inbox: &Inbox) -> Arc<Self> {
         let tasks = inbox.task_sender.clone();
-        Arc::new(Self { dispatch, turn, tasks, toggles, calls: Mutex::default(), lists: Mutex::default() })
+        Arc::new(Self {
+            dispatch,
+            turn,
+            tasks,
+            toggles,
+            calls: Mutex::default(),
+            lists: Mutex::default(),
+            listing: Mutex::default(),
+        })
     }
 
     pub(crate) fn user(&self) -> Option<&UserId> {
@@ -95,7 +106,7 @@ impl Scope {
     /// Makes an instance of a plugin for this turn.
     pub(crate) async fn instantiate(
         self: &Arc<Self>,
-        plugin: &Plugin,
+        plugin: &Arc<Plugin>,
         parent: Option<&CallHandle>,
         budget: Budget,
         permit: Permit,
@@ -111,7 +122,7 @@ impl Scope {
     /// Starts a call on an instance of its own; the turn's task polls it to its end and keeps its receipt.
     pub(crate) async fn start(
         self: &Arc<Self>,
-        plugin: &Plugin,
+        plugin: &Arc<Plugin>,
         parent: Option<&CallHandle>,
         budget: Budget,
         permit: Permit,
@@ -120,6 +131,9 @@ impl Scope {
         let started_at = self.dispatch.store().clock().nanos();
         let invocation = self.instantiate(plugin, parent, budget, permit).await?;
         let (call, export) = (invocation.call().clone(), ask.export());
+        if matches!(ask, Ask::Models) {
+            self.note_listing(call.id());
+        }
         let (delivery, running) = invocation.start(ask);
         let receipts = self.dispatch.receipts().clone();
         let cut = CancellationToken::new();
@@ -162,6 +176,15 @@ impl Scope {
         (Box::pin(ending), permit)
     }
 
+    /// Whether a call is part of listing models.
+    pub(crate) fn is_listing(&self, call: &str) -> bool {
+        self.listing.lock().unwrap_or_else(PoisonError::into_inner).contains(call)
+    }
+
+    fn note_listing(&self, call: &str) {
+        self.listing.lock().unwrap_or_else(PoisonError::into_inner).insert(call.to_owned());
+    }
+
     /// A slot for a call that a plugin asks for, now or not at all.
     pub(crate) fn admit_child(&self, plugin: &Plugin) -> Result<Permit, DispatchError> {
         let permit = self.dispatch.sandbox().admit_child(&plugin.id, self.user(), &plugin.limits);
@@ -176,9 +199,13 @@ impl Scope {
         permits.into_iter().next().ok_or(DispatchError::Internal)
     }
 
-    async fn setup(&self, plugin: &Plugin, parent: Option<&CallHandle>) -> Result<CallSetup, DispatchError> {
+    async fn setup(
+        &self,
+        plugin: &Arc<Plugin>,
+        parent: Option<&CallHandle>,
+    ) -> Result<CallSetup, DispatchError> {
         let user_valves = match self.user() {
-            Some(user) => plugin.user_valves(user).await?,
+            Some(user) => self.dispatch.user_valves(plugin, user).await?,
             None => "{}".into(),
         };
         let grants = match parent {
@@ -187,6 +214,9 @@ impl Scope {
         };
         let id = uuid::Uuid::now_v7().to_string();
         self.calls.lock().unwrap_or_else(PoisonError::into_inner).push(id.clone());
+        if parent.is_some_and(|parent| self.is_listing(parent.id())) {
+            self.note_listing(&id);
+        }
         Ok(CallSetup {
             id,
             parent: parent.map(|parent| parent.id().to_owned()),

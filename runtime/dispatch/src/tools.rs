@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use innkeeper_host::turn::TurnContext;
 use innkeeper_model::json;
 use innkeeper_model::tool::{ToolContent, ToolResult};
 use innkeeper_model::{ChatId, MessageId, Permission, PluginId, Principal};
@@ -54,18 +53,13 @@ impl Dispatch {
         self.check_chat(&turn.principal, turn.chat.as_ref(), turn.message.as_ref(), false).await?;
         let arguments = turn.arguments.to_string();
         let plugin = self.tool(&turn.plugin, &turn.tool, &arguments).await?;
-        let id = uuid::Uuid::now_v7().to_string();
         let new = NewTurn {
-            id: id.clone(),
-            principal: turn.principal,
             chat: turn.chat,
             message: turn.message,
             locale: turn.locale,
-            context: TurnContext::default(),
-            frames: None,
-            kept: None,
-            toggles: Vec::new(),
+            ..NewTurn::of(turn.principal)
         };
+        let id = new.id.clone();
         let ask = Ask::Tool { name: turn.tool, arguments };
         let (answer, call) =
             self.run(new, move |scope| one_call(scope, plugin, ask, turn.body_bytes)).await?;

@@ -247,7 +247,8 @@ async fn pipes_that_list_the_models_of_others_do_not_go_round_in_circles() {
     world.dispatch.receipts().flush().await;
     let page = innkeeper_model::page::PageRequest { cursor: None, limit: 100 };
     let calls = world.store.invocations().list(&Default::default(), &page).await.unwrap().items.len();
-    assert!(calls <= 9, "{calls} calls for three lists");
+    // Each of the two asks for what it does not know yet: the other one, and `echo` unless that list is kept already.
+    assert!((5..=7).contains(&calls), "{calls} calls for three lists");
     world.assert_idle().await;
 }
 

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use innkeeper_dispatch::{Frame, TurnHandle};
-use innkeeper_model::Permission;
+use innkeeper_dispatch::{ChatTurn, Frame, ToolTurn, TurnHandle};
 use innkeeper_model::kv::KvScope;
+use innkeeper_model::principal::Role;
+use innkeeper_model::{Permission, Principal};
 use serde_json::json;
 
 use crate::upstream::{Answer, Upstream};
@@ -55,7 +56,7 @@ async fn a_client_that_goes_away_ends_what_a_filter_was_doing() {
         .await;
     for text in ["inlet:wait", "request:wait", "inlet:sleep"] {
         let handle = world.dispatch.chat(world.turn("echo", text)).await.unwrap();
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        soon("the filter is at work", || world.sandbox.free_instances() < world.slots() - 1).await;
         drop(handle);
         world.assert_idle().await;
     }
@@ -84,7 +85,9 @@ async fn a_slow_client_holds_its_turn_back_and_leaves_nothing_behind() {
     let world = world().plugin(plugin("misbehave")).build().await;
     let mut handle = world.dispatch.chat(world.turn("misbehave", "feed:many-chunks 500")).await.unwrap();
     begun(&mut handle).await;
+    // Time enough for all pieces, if they went anywhere.
     tokio::time::sleep(Duration::from_millis(200)).await;
+    assert_eq!(world.sandbox.free_instances(), world.slots() - 1, "the pipe is still at work");
     let said = read(handle).await;
     assert_eq!(said.end.error, None);
     assert!(said.chunks.len() >= 500);
@@ -190,8 +193,7 @@ async fn a_client_that_goes_away_while_its_turn_waits_for_a_slot_leaves_the_queu
         holders.push(handle);
     }
     let waits = world.dispatch.chat(world.turn("echo", "hi")).await.unwrap();
-    tokio::time::sleep(Duration::from_millis(100)).await;
-    assert_eq!(world.dispatch.running(), 3);
+    soon("it waits", || world.dispatch.running() == 3).await;
     drop(waits);
     soon("the queue is left", || world.dispatch.running() == 2).await;
     drop(holders);
@@ -215,4 +217,51 @@ async fn a_client_that_is_there_and_reads_nothing_is_given_up() {
     }
     let outcomes = outcomes(&world, "misbehave").await;
     assert_eq!(outcomes, ["ok", "cancelled", "cancelled"], "latest first");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_neither_reads_nor_goes_does_not_keep_a_turn_that_was_cancelled() {
+    let world = world().plugin(plugin("misbehave")).build().await;
+    let handle = world.dispatch.chat(world.turn("misbehave", "feed:many-chunks 500")).await.unwrap();
+    soon("the pipe is at work", || world.sandbox.free_instances() < world.slots()).await;
+    world.dispatch.stop_now();
+    soon("it is over", || world.dispatch.running() == 0).await;
+    drop(handle);
+    world.assert_idle().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ids_of_turns_are_short_and_plain() {
+    let world = world().plugin(plugin("echo")).build().await;
+    let named = |id: &str| ChatTurn { turn_id: Some(id.to_owned()), ..world.turn("echo", "hi") };
+    for id in ["a", "A-b_c.d:1", &"x".repeat(128)] {
+        let handle = world.dispatch.chat(named(id)).await.unwrap();
+        assert_eq!(handle.id, id);
+        let said = read(handle).await;
+        assert!(world.receipts(&said.end.receipts).await.iter().all(|receipt| receipt.turn == id));
+    }
+    for id in ["", &"x".repeat(129), "a b", "a/b", "\u{e4}", "a\n"] {
+        assert_eq!(world.chat(named(id)).await.error().code(), "invalid_request", "{id:?}");
+    }
+    world.assert_idle().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_who_was_not_admitted_gets_anything() {
+    let world = world().plugin(plugin("echo")).plugin(plugin("calculator")).build().await;
+    let pending = Principal::person(world.ada.clone(), Role::Pending);
+    let chat = ChatTurn { principal: pending.clone(), ..world.turn("echo", "hi") };
+    let error = world.chat(chat).await.error();
+    assert!(
+        error.code() == "not_allowed" && error.to_string().contains("an admin has to admit you first"),
+        "{error}"
+    );
+    let arguments = json!({ "expression": "1" });
+    let tool =
+        ToolTurn { principal: pending.clone(), ..world.tool_turn("calculator", "calculate", arguments) };
+    assert_eq!(world.dispatch.call_tool(tool).await.unwrap_err(), error);
+    assert!(world.dispatch.models(&pending).await.is_empty());
+    assert!(!world.dispatch.models(&world.principal()).await.is_empty());
+    world.assert_idle().await;
+    assert!(outcomes(&world, "calculator").await.is_empty());
 }

@@ -104,3 +104,17 @@ async fn settings_of_the_server_that_are_on_the_list_are_read() {
     assert_eq!(get("openai.api_keys").await["error"]["code"], "denied");
     world.assert_idle().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn images_of_the_conversation_stay_with_the_host() {
+    let world = world().plugin(plugin("probe")).build().await;
+    let image = format!("data:image/png;base64,{}", "A".repeat(40_000));
+    let asks = order("run", "context.messages", json!({}));
+    let turn = world.turn_of(json!({ "model": "probe.one", "messages": [
+        {"role": "user", "content": [{"type": "image_url", "image_url": {"url": image}}]},
+        {"role": "user", "content": asks},
+    ]}));
+    let seen = world.chat(turn).await.text();
+    assert!(seen.contains("image/png") && seen.len() < 10_000, "{} bytes: {seen:.500}", seen.len());
+    world.assert_idle().await;
+}

@@ -158,7 +158,6 @@ async fn instances_that_are_at_work_in_the_background_keep_their_slots() {
     assert!(!said.is_finished(), "{:?}", said.await);
     // Somebody else gets a slot in between.
     world.tool("probe", "invocation", json!({})).await.unwrap();
-    assert!(!said.is_finished());
     let end = said.await.unwrap().end;
     assert_eq!(end.error, None);
     world.assert_idle().await;
@@ -286,6 +285,28 @@ async fn events_that_a_filter_adds_to_an_answer_need_its_own_grants() {
         assert_eq!(said.text(), adds);
         let kinds: Vec<_> = said.events().iter().map(|event| event.kind.as_str()).collect();
         assert_eq!(kinds, expected, "{grants:?}");
+        world.assert_idle().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_filter_that_is_turned_off_meanwhile_is_passed_over_as_the_operator_set() {
+    for policy in POLICIES {
+        let world = world().plugin(plugin("echo")).plugin(filter("probe", policy)).build().await;
+        let sleeps = order("inlet", "wasi.sleep", json!({ "milliseconds": 60_000 }));
+        let turn = world.dispatch.chat(world.turn("echo", &sleeps)).await.unwrap();
+        soon("the filter is at work", || world.sandbox.free_instances() < world.slots() - 1).await;
+        world.registry.disable(&id("probe")).await.unwrap();
+        let said = read(turn).await;
+        if policy == OnFailure::Closed {
+            assert_eq!(said.error().code(), "cancelled");
+        } else {
+            assert_eq!(said.text(), sleeps, "{policy:?}");
+        }
+        // It was at no fault.
+        world.registry.enable(&id("probe")).await.unwrap();
+        let said = world.chat(world.turn("echo", "hi")).await;
+        assert!(world.trail(&said).await.iter().any(|call| call.starts_with("probe ")), "{policy:?}");
         world.assert_idle().await;
     }
 }

@@ -12,6 +12,7 @@ use innkeeper_model::plugin::OnFailure;
 use innkeeper_model::receipt::Receipt;
 use serde_json::{Value, json};
 
+use crate::upstream::{Answer, Upstream};
 use crate::world::{Installed, World, completion, id, order, plugin, read, world};
 
 /// A guest as a guard in every turn, which its operator would rather have skipped.
@@ -240,26 +241,46 @@ async fn text_that_comes_as_events_is_not_stored_past_a_guard() {
     for (watch, refused) in [(refuses, true), (passes, false)] {
         let pipe = plugin("probe").grant(&[Permission::EventsEmit]);
         let world = world().plugin(pipe).plugin(watch).build().await;
-        for place in ["run", "background"] {
-            for (how, before) in [("Message", "shown "), ("Replace", "instead ")] {
-                let chat = chat_of(&world).await;
-                let says = order(place, "events.emit", json!({ "event": {how: before} }));
-                let said = world.chat(stored(world.turn("probe.one", &says), &chat)).await;
-                assert_eq!(said.end.error.is_some(), refused, "{place} {how}: {said:?}");
-                world.assert_idle().await;
-                let seen =
-                    if place == "run" { format!("{before}{}", said.partial()) } else { said.partial() };
-                let answer = answer(&world, &chat).await;
-                assert_eq!(answer.content, if refused { "" } else { &seen }, "{place} {how}");
-                assert!(answer.done);
-            }
-            // What is no text is kept all the same.
+        for (how, before) in [("Message", "shown "), ("Replace", "instead ")] {
             let chat = chat_of(&world).await;
-            let status =
-                json!({ "event": {"Status": {"description": "working", "done": true, "hidden": false}} });
-            world.chat(stored(world.turn("probe.one", &order(place, "events.emit", status)), &chat)).await;
+            let says = order("run", "events.emit", json!({ "event": {how: before} }));
+            let said = world.chat(stored(world.turn("probe.one", &says), &chat)).await;
+            assert_eq!(said.end.error.is_some(), refused, "{how}: {said:?}");
             world.assert_idle().await;
-            assert!(answer(&world, &chat).await.status_history.unwrap().contains("working"), "{place}");
+            let seen = format!("{before}{}", said.partial());
+            let answer = answer(&world, &chat).await;
+            assert_eq!(answer.content, if refused { "" } else { &seen }, "{how}");
+            assert!(answer.done);
         }
+        // What is no text is kept all the same.
+        let chat = chat_of(&world).await;
+        let status =
+            json!({ "event": {"Status": {"description": "working", "done": true, "hidden": false}} });
+        world.chat(stored(world.turn("probe.one", &order("run", "events.emit", status)), &chat)).await;
+        world.assert_idle().await;
+        assert!(answer(&world, &chat).await.status_history.unwrap().contains("working"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn text_that_comes_as_events_is_not_stored_before_a_guard_has_seen_it() {
+    for watched in [false, true] {
+        let upstream = Upstream::start().await;
+        upstream.answer(Answer::Hang);
+        let shows =
+            plugin("probe").filter(|filter| filter.toggle = false).global().grant(&[Permission::EventsEmit]);
+        let watch = if watched { guard("nothing").filter(outlet_alone) } else { plugin("nothing") };
+        let world = world().provider(upstream.config()).plugin(shows).plugin(watch).build().await;
+        let chat = chat_of(&world).await;
+        let says = order("inlet", "events.emit", json!({ "event": {"Message": "shown "} }));
+        let mut turn = world.dispatch.chat(stored(world.turn("gpt-fake", &says), &chat)).await.unwrap();
+        assert!(matches!(turn.frames.recv().await, Some(Frame::Chunk(Chunk::Event(_)))));
+        // Longer than events wait to be written.
+        tokio::time::sleep(std::time::Duration::from_millis(700)).await;
+        assert_eq!(answer(&world, &chat).await.content, if watched { "" } else { "shown " });
+        drop(turn);
+        world.assert_idle().await;
+        let answer = answer(&world, &chat).await;
+        assert!(answer.done && answer.content.is_empty() == watched, "{answer:?}");
     }
 }

@@ -3,8 +3,9 @@
 use std::time::{Duration, Instant};
 
 use innkeeper_dispatch::ModelEntry;
+use innkeeper_model::permission::Grant;
 use innkeeper_model::principal::Role;
-use innkeeper_model::{Principal, UserId};
+use innkeeper_model::{Permission, Principal, UserId};
 use serde_json::{Value, json};
 
 use crate::world::{Installed, World, id, order, plugin, world};
@@ -48,6 +49,47 @@ async fn slow_pipes_are_left_out_and_left_alone_for_a_while() {
     let again = Instant::now();
     assert_eq!(ids(models(&world, &world.ada).await), ["echo"]);
     assert!(again.elapsed() < Duration::from_secs(2), "{:?}", again.elapsed());
+    assert_eq!(asked(&world, "slow").await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_list_is_asked_for_anew_where_what_it_was_made_of_has_changed() {
+    let job = |description: &str| {
+        let args = json!({ "cache_seconds": 600, "description": description });
+        json!({ "job": order("models", "context.locale", args) })
+    };
+    let world = world().plugin(plugin("probe").named("tells").valves(job("first"))).build().await;
+    let lists = async |role: Role| {
+        let models = world.dispatch.models(&Principal::person(world.ada.clone(), role)).await;
+        models[0].description.clone().unwrap()
+    };
+    let tells = id("tells");
+    for (expected, description) in [(1, "first"), (1, "first")] {
+        assert_eq!((lists(Role::User).await.as_str(), asked(&world, "tells").await), (description, expected));
+    }
+    world.registry.set_valves(&tells, job("second")).await.unwrap();
+    assert_eq!((lists(Role::User).await.as_str(), asked(&world, "tells").await), ("second", 2));
+    world.registry.grant(&tells, Permission::Kv, Grant::default()).await.unwrap();
+    assert_eq!((lists(Role::User).await.as_str(), asked(&world, "tells").await), ("second", 3));
+    world.registry.set_user_valves(&tells, &world.ada, json!({ "text": "mine" })).await.unwrap();
+    assert_eq!((lists(Role::User).await.as_str(), asked(&world, "tells").await), ("second", 4));
+    assert_eq!((lists(Role::Admin).await.as_str(), asked(&world, "tells").await), ("second", 5));
+    lists(Role::Admin).await;
+    assert_eq!(asked(&world, "tells").await, 5);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn calls_that_ask_for_models_at_once_all_get_the_whole_list() {
+    let world = world()
+        .plugin(lists("slow", "wasi.sleep", json!({ "milliseconds": 300 })))
+        .plugin(plugin("probe").grant(&[Permission::Completions]))
+        .build()
+        .await;
+    let asks = json!({ "import": "completions.models", "times": 3 });
+    let answers = world.tool("probe", "call", asks).await.unwrap();
+    for answer in answers.as_array().unwrap() {
+        assert!(answer.to_string().contains("slow.one"), "{answers}");
+    }
     assert_eq!(asked(&world, "slow").await, 1);
 }
 
