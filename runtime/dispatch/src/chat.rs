@@ -416,7 +416,7 @@ pub(crate) async fn hand_over(
 const TURN_ID_MAX: usize = 128;
 
 /// Ids of turns stand in receipts, logs and headers.
-fn check_turn_id(id: Option<&str>) -> Result<(), DispatchError> {
+pub(crate) fn check_turn_id(id: Option<&str>) -> Result<(), DispatchError> {
     let fits = |id: &str| {
         (1..=TURN_ID_MAX).contains(&id.len())
             && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte))

@@ -9,6 +9,7 @@ use innkeeper_registry::Plugin;
 use innkeeper_sandbox::{Answer, Ask, Budget};
 use serde_json::Value;
 
+use crate::chat::check_turn_id;
 use crate::dispatch::{Dispatch, NewTurn};
 use crate::error::DispatchError;
 use crate::scope::{Scope, answered};
@@ -24,6 +25,8 @@ pub struct ToolTurn {
     pub tool: String,
     /// An object that fits the tool's schema.
     pub arguments: Value,
+    /// Id of the turn; a new UUID where `None`.
+    pub turn_id: Option<String>,
     /// The chat that it belongs to.
     pub chat: Option<ChatId>,
     /// The message that it is called for.
@@ -50,15 +53,17 @@ impl Dispatch {
     /// Dropping the future ends the call.
     pub async fn call_tool(&self, turn: ToolTurn) -> Result<ToolOutcome, DispatchError> {
         self.admit_turn(&turn.principal)?;
+        check_turn_id(turn.turn_id.as_deref())?;
         self.check_chat(&turn.principal, turn.chat.as_ref(), turn.message.as_ref(), false).await?;
         let arguments = turn.arguments.to_string();
         let plugin = self.tool(&turn.plugin, &turn.tool, &arguments).await?;
-        let new = NewTurn {
+        let mut new = NewTurn {
             chat: turn.chat,
             message: turn.message,
             locale: turn.locale,
             ..NewTurn::of(turn.principal)
         };
+        new.id = turn.turn_id.unwrap_or(new.id);
         let id = new.id.clone();
         let ask = Ask::Tool { name: turn.tool, arguments };
         let (answer, call) =

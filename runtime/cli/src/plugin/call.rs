@@ -1,16 +1,16 @@
 //! `innkeeper plugin call`: runs a tool in this process, shows what it shows, asks what it asks, and prints its receipt,
 //! also where it failed.
 
+use std::convert::Infallible;
 use std::io::{IsTerminal, Write};
 
 use anyhow::Context;
 use innkeeper_dispatch::{Delivery, Dispatch, Subscription, ToolTurn};
 use innkeeper_model::page::PageRequest;
-use innkeeper_model::time::UnixNanos;
 use innkeeper_model::tool::ToolContent;
 use innkeeper_model::{PluginId, UserId};
 use innkeeper_server::ReceiptView;
-use innkeeper_store::{ReceiptFilter, StoredReceipt};
+use innkeeper_store::{ReceiptFilter, StoreError, StoredReceipt};
 use serde_json::{Value, json};
 
 use crate::output::{Output, cell, facts, pretty};
@@ -39,64 +39,63 @@ pub(super) async fn run(
         "the arguments of `--args` are not a JSON object; write for example '{{\"name\": 1}}'"
     );
     let user = person::named_or_only(&stack.store, order.user).await?;
+    // Known beforehand, so that the receipts of a call that fails are found as well.
+    let id = uuid::Uuid::now_v7().to_string();
     let turn = ToolTurn {
         principal: innkeeper_model::Principal::person(
             user.id.clone(),
             innkeeper_model::principal::Role::from_text(&user.role),
         ),
-        plugin: order.plugin.clone(),
+        plugin: order.plugin,
         tool: order.tool,
         arguments,
+        turn_id: Some(id.clone()),
         chat: None,
         message: None,
         locale: None,
         body_bytes: order.arguments.len() as u64,
     };
-    let begun = stack.store.clock().nanos();
     // Before the call begins, which may ask at once.
     let events = dispatch.hub().subscribe(&user.id)?;
+    let work = async {
+        let outcome = dispatch.call_tool(turn).await;
+        dispatch.drain(std::time::Duration::from_secs(30)).await;
+        outcome
+    };
     let outcome = tokio::select! {
-        outcome = dispatch.call_tool(turn) => outcome,
-        () = listen(events, dispatch, &user.id, output) => return Ok(()),
+        // What was shown last comes before the result.
+        biased;
+        never = listen(events, dispatch, &user.id, output) => match never {},
+        outcome = work => outcome,
     };
-    dispatch.drain(std::time::Duration::from_secs(30)).await;
-    let ids = match &outcome {
-        Ok(done) => Some((done.turn.clone(), done.call.clone())),
-        // The failure is what has to be said, not that its receipt cannot be found.
-        Err(_) => last_call(stack, &order.plugin, &user.id, begun).await.unwrap_or_default(),
-    };
+    let receipts = receipts(stack, &id).await.unwrap_or_else(|error| {
+        output.aside(&format!("the receipts cannot be shown: {error}"));
+        Vec::new()
+    });
     // What was refused before any code ran has no receipt.
-    let Some((turn, call)) = ids else { return Ok(outcome.map(drop)?) };
-    let filter = ReceiptFilter { turn: Some(turn.clone()), ..ReceiptFilter::default() };
-    let receipts =
-        stack.store.invocations().list(&filter, &PageRequest { cursor: None, limit: 200 }).await?.items;
-    stack.store.invocations().release().await?;
+    if receipts.is_empty() && outcome.is_err() {
+        return Ok(outcome.map(drop)?);
+    }
+    let call = receipts.iter().map(|stored| &stored.receipt).find(|receipt| receipt.parent.is_none());
+    let call = call.map(|receipt| receipt.id.clone());
     let result = outcome.as_ref().ok().map(|done| &done.result);
     let text = said(result.map(|result| result.content.as_slice()).unwrap_or_default(), &receipts);
     let receipts: Vec<ReceiptView> = receipts.into_iter().map(ReceiptView::from).collect();
-    output.say(&json!({ "turn": turn, "call": call, "result": result, "receipts": receipts }), || text)?;
+    output.say(&json!({ "turn": id, "call": call, "result": result, "receipts": receipts }), || text)?;
     Ok(outcome.map(drop)?)
 }
 
-/// Turn and id of the last call that a client made of this plugin since then, where the call that failed got so far.
-///
-/// A failure names no call, but receipts are numbered in the order in which they are written, and this one was written just now.
-async fn last_call(
-    stack: &Stack,
-    plugin: &PluginId,
-    user: &UserId,
-    begun: UnixNanos,
-) -> anyhow::Result<Option<(String, String)>> {
-    let filter =
-        ReceiptFilter { plugin: Some(plugin.clone()), user: Some(user.clone()), ..ReceiptFilter::default() };
-    let found = stack.store.invocations().list(&filter, &PageRequest { cursor: None, limit: 200 }).await?;
-    let mut calls = found.items.into_iter().map(|stored| stored.receipt);
-    let call = calls.find(|receipt| receipt.parent.is_none() && receipt.started_at >= begun);
-    Ok(call.map(|receipt| (receipt.turn, receipt.id)))
+/// What the turn cost. Numbers of receipts that this process took and did not use are given back.
+async fn receipts(stack: &Stack, turn: &str) -> Result<Vec<StoredReceipt>, StoreError> {
+    let invocations = stack.store.invocations();
+    let filter = ReceiptFilter { turn: Some(turn.to_owned()), ..ReceiptFilter::default() };
+    let found = invocations.list(&filter, &PageRequest { cursor: None, limit: 200 }).await?;
+    invocations.release().await?;
+    Ok(found.items)
 }
 
 /// Shows events and answers questions for as long as the call runs.
-async fn listen(mut events: Subscription, dispatch: &Dispatch, user: &UserId, output: &Output) {
+async fn listen(mut events: Subscription, dispatch: &Dispatch, user: &UserId, output: &Output) -> Infallible {
     while let Some(delivery) = events.next().await {
         output.aside(&format!("{}: {}", cell(&delivery.event.kind), cell(&delivery.event.data.to_string())));
         let Some(ask) = delivery.ask.clone() else { continue };

@@ -296,6 +296,7 @@ impl World {
             plugin: id(plugin),
             tool: tool.to_owned(),
             arguments,
+            turn_id: None,
             chat: None,
             message: None,
             locale: None,

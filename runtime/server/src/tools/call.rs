@@ -62,6 +62,7 @@ pub(crate) async fn call(
         plugin: plugin_id(&plugin)?,
         tool,
         arguments,
+        turn_id: None,
         chat,
         message,
         locale: None,
