@@ -19,6 +19,7 @@ pub struct InstallOptions {
     pub grant_requested: bool,
     /// Make it the next revision of the plugin that has its id. Without this an id that is taken is an error:
     /// a stranger's component must not come by the grants and values of another by its name alone.
+    /// Of a plugin that this program cannot read nothing is kept then.
     pub replace: bool,
 }
 

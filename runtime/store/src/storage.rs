@@ -273,8 +273,8 @@ fn private_options() -> OpenOptions {
     options
 }
 
-/// Removes files that were begun by a process that is gone. Other servers may be writing into the same directory, and
-/// other programs keep files there under names that people chose.
+/// Removes files that were begun by a process that is gone. Other servers may be writing into the same directory, or
+/// start at this moment too, and other programs keep files there under names that people chose.
 fn remove_abandoned(root: &Path) -> io::Result<()> {
     for entry in std::fs::read_dir(root)? {
         let entry = entry?;
@@ -283,23 +283,26 @@ fn remove_abandoned(root: &Path) -> io::Result<()> {
             continue;
         }
         let age = entry.metadata().and_then(|found| found.modified()).map(|modified| modified.elapsed());
-        if matches!(age, Ok(Ok(age)) if age > ABANDONED) {
-            tracing::info!(file = ?entry.file_name(), "removing what a process that is gone has left of a file");
-            std::fs::remove_file(entry.path())?;
+        if matches!(age, Ok(Ok(age)) if age > ABANDONED)
+            && let Err(error) = std::fs::remove_file(entry.path())
+        {
+            tracing::warn!(file = ?entry.file_name(), %error, "what a killed process left of a file stays there");
         }
     }
     Ok(())
 }
 
-/// Makes sure that the names in a directory survive a power cut.
-#[cfg(unix)]
+/// Makes sure that the names in a directory survive a power cut, where its file system can do that.
 fn sync_directory(path: &Path) -> io::Result<()> {
-    File::open(path)?.sync_all()
-}
-
-#[cfg(not(unix))]
-fn sync_directory(_: &Path) -> io::Result<()> {
-    Ok(())
+    if !cfg!(unix) {
+        return Ok(());
+    }
+    match File::open(path).and_then(|directory| directory.sync_all()) {
+        Err(error) if matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) => {
+            Ok(())
+        }
+        synced => synced,
+    }
 }
 
 fn make_directory(path: &Path) -> io::Result<()> {

@@ -76,7 +76,7 @@ impl List {
         let kept = kept.unwrap_or_default();
         if kept.len() < items.len() {
             let left_out = items.len() - kept.len();
-            tracing::warn!(list = self.column, left_out, "a message has more than is stored of it");
+            tracing::debug!(list = self.column, left_out, "a message has more than is stored of it");
         }
         let texts: Vec<&RawValue> = kept.iter().map(|item| &*item.text).collect();
         Some((self.column, to_raw_value(&texts).ok()?))

@@ -12,6 +12,7 @@ claims! {
     wrong_keys_are_nobody,
     a_person_has_a_bounded_number_of_keys,
     keys_made_at_the_same_moment_are_counted_one_after_the_other,
+    the_list_of_all_keys_leaves_none_out,
 }
 
 async fn a_person_has_a_bounded_number_of_keys(world: &World) {
@@ -39,6 +40,26 @@ async fn keys_made_at_the_same_moment_are_counted_one_after_the_other(world: &Wo
     let outcomes = futures::future::join_all((0..8).map(create)).await;
     assert_eq!(outcomes.into_iter().filter(|outcome| outcome.as_ref().unwrap().is_ok()).count(), 3);
     assert_eq!(keys.list(Some(&world.alice)).await.unwrap().len() as i64, innkeeper_store::KEYS_MAX);
+}
+
+async fn the_list_of_all_keys_leaves_none_out(world: &World) {
+    for thousand in 0..11 {
+        let columns = ["id", "user_id", "name", "hash", "created_at"];
+        let mut insert = sea_query::Query::insert().into_table("innkeeper_api_key").columns(columns).take();
+        for number in 0..1_000 {
+            let id = format!("{thousand}-{number}");
+            let key = [
+                id.as_str().into(),
+                world.alice.as_str().into(),
+                "k".into(),
+                id.as_str().into(),
+                START.into(),
+            ];
+            insert.values_panic(key);
+        }
+        world.run(&insert).await;
+    }
+    assert_eq!(world.store.api_keys().list(None).await.unwrap().len(), 11_000);
 }
 
 async fn a_key_stands_for_its_person_until_it_is_revoked(world: &World) {

@@ -1,5 +1,5 @@
 //! A full disk: reads go on, writes say so, nothing is half-written, and no restart is needed afterwards.
-//! Only SQLite can be made to run out of space in a test.
+//! Only SQLite can be made to run out of space in a test; in PostgreSQL a trigger can say so.
 
 use super::chats::document;
 use super::*;
@@ -45,5 +45,21 @@ async fn a_full_database_is_a_state_and_no_damage() {
         .expect("there is space again");
     assert_eq!(full.chat_messages().branch(&me, &chat, None).await.unwrap().len(), 2);
     full.pool().close().await;
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_disk_that_is_full_at_the_end_of_a_transaction_is_noted() {
+    let Some(world) = World::new(Backend::Postgres).await else { return };
+    let chat = world.chat(&world.alice, "c").await;
+    let trigger = "CREATE FUNCTION say_full() RETURNS trigger LANGUAGE plpgsql AS \
+                   $$ BEGIN RAISE EXCEPTION 'no space left' USING ERRCODE = 'disk_full'; END $$; \
+                   CREATE CONSTRAINT TRIGGER says_full AFTER INSERT ON chat_message DEFERRABLE INITIALLY DEFERRED \
+                   FOR EACH ROW EXECUTE FUNCTION say_full()";
+    crate::run(world.store.pool(), trigger).await;
+    assert!(world.store.last_full().is_none());
+    let append = world.store.chat_messages().append(&own(&world.alice), &chat, message("user", "x")).await;
+    assert!(matches!(append, Err(StoreError::Full)), "{append:?}");
+    assert!(world.store.last_full().is_some());
     world.end().await;
 }
