@@ -1,6 +1,7 @@
 //! The engine: one for all plugins, with everything off that plugins do not need.
 //!
-//! The pool's numbers are measured: keeping memory resident with `pagemap_scan` is what makes fresh instances cheap on several threads.
+//! Keeping memory resident with `pagemap_scan` is what makes fresh instances cheap on several threads, as measured; the other numbers of the
+//! pool are room enough.
 
 use std::time::Duration;
 
@@ -38,7 +39,7 @@ const HOST_STACK: usize = 1 << 20;
 /// Core instances that one component may have, the ceiling of the limit `instances`. The pool holds as many for each, and as many memories and
 /// tables as a limiter allows, so that no plugin can take another's.
 const CORE_INSTANCES: u32 = 32;
-/// Bytes of a memory that stay in place when its slot is reused.
+/// Bytes of a memory that stay in place when its slot is reused: the stack and the heap of a small guest. The process keeps them for good.
 const KEEP_RESIDENT: usize = 2 << 20;
 
 /// Makes the engine, from a pool if the address space is there for one, else on demand.

@@ -163,7 +163,7 @@ fn text_of_plugins_cannot_reach_the_terminal_unescaped() {
 fn the_compilers_process_makes_machine_code_within_its_memory() {
     let program = Program::new();
     let compile = |memory: &str| {
-        let mut command = program.command(&["compile-worker", "8", "67108864", "524288", memory]);
+        let mut command = program.command(&["compile-worker", memory]);
         let component = std::fs::File::open(guests::path("calculator")).unwrap();
         command.stdin(component).output().unwrap()
     };
@@ -171,7 +171,7 @@ fn the_compilers_process_makes_machine_code_within_its_memory() {
     assert!(made.status.success() && !made.stdout.is_empty(), "{}", String::from_utf8_lossy(&made.stderr));
     let bounded = compile("8388608");
     assert!(!bounded.status.success() && bounded.stdout.is_empty());
-    program.run(&["compile-worker", "8", "x"]).expect(1);
+    program.run(&["compile-worker", "x"]).expect(1);
 }
 
 /// A guest whose texts are changed, in a file of its own.

@@ -247,8 +247,14 @@ async fn a_guest_that_computes_while_a_question_waits_uses_up_its_active_time() 
             instance.hook(locale()).await.unwrap();
         }
         world.audience.asked.lock().unwrap().clear();
+        let begun = Instant::now();
         let error = instance.hook(tool("call", order("spin", json!({})))).await.unwrap_err();
         assert_eq!(error, CallError::Limit(expected));
+        assert!(
+            begun.elapsed() < Duration::from_secs(3),
+            "not before the waiting clock: {:?}",
+            begun.elapsed()
+        );
     }
 }
 

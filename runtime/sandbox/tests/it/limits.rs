@@ -141,6 +141,26 @@ async fn resources_of_wasi_are_limited() {
 }
 
 #[tokio::test]
+async fn random_bytes_come_in_pieces_of_a_bounded_size() {
+    let world = World::new().await;
+    for (length, fits) in [(65_536, true), (65_537, false)] {
+        let guest = Guest {
+            packages: &[
+                "package wasi:random@0.2.6; interface random { get-random-bytes: func(len: u64) -> list<u8>; }",
+            ],
+            imports: "import wasi:random/random@0.2.6;",
+            fields:
+                r#"(import "wasi:random/random@0.2.6" "get-random-bytes" (func $random (param i64 i32)))"#
+                    .into(),
+            ..Guest::calls(&format!("(call $random (i64.const {length}) (i32.const 256))"))
+        };
+        let plugin = world.sandbox.load(&guest.build()).await.unwrap();
+        let (result, _) = world.call(&plugin).tool("run", json!({})).await;
+        assert_eq!(result.is_ok(), fits, "{length}: {result:?}");
+    }
+}
+
+#[tokio::test]
 async fn what_the_host_keeps_for_streams_is_limited_besides_their_handles() {
     let world = World::new().await;
     // Each stream has two ends, which are the guest's handles, and a state between them, which is the host's.
@@ -308,7 +328,13 @@ async fn one_answer_of_the_host_is_limited() {
             .items
             .is_empty()
     );
-    // Empty settings in the place of those that do not fit would switch a guard off.
+}
+
+#[tokio::test]
+async fn settings_that_do_not_fit_end_the_call() {
+    // Empty ones in their place would switch a guard off.
+    let world = World::new().await;
+    let probe = world.load("probe").await;
     let valves = format!("{{\"large\":\"{}\"}}", "x".repeat(200_000));
     let call = world.call(&probe).limit("transfer", 100_000).valves(&valves);
     assert_limit(call.probe_with_receipt("config.valves", json!({})).await, "transfer");

@@ -14,7 +14,11 @@ async fn every_line_of_a_guest_carries_its_name_and_its_calls_id() {
     for (how, amount) in [("logs", 5), ("print", 1), ("panic", 0), ("reach-out", 0)] {
         let _ = world.call(&misbehave).misbehave(how, amount).await;
     }
-    let fields = json!([["a\nb", "c\u{1b}[31m"], ["x".repeat(10_000), "y".repeat(10_000)]]);
+    let fields = json!([
+        ["a\nb", "c\u{1b}[31m"],
+        ["x".repeat(10_000), "y".repeat(10_000)],
+        ["more", "z".repeat(10_000)]
+    ]);
     let args = json!({"level": "Warn", "message": "forged\r\nERROR plugin: other", "fields": fields});
     world.call(&probe).probe("log.log", args).await;
     let text = logs.text();

@@ -175,7 +175,7 @@ async fn a_stream_of_a_model_ends_where_the_grant_is_revoked() {
         });
     });
     let args = json!({"request": {"model": "m", "tools": [], "params": "{}", "messages": []}});
-    let read = call.probe("completions.stream", args).await;
+    let read = call.limit("waiting", 2_000).probe("completions.stream", args).await;
     let chunks = read["ok"]["chunks"].as_array().unwrap();
     assert_eq!((chunks.len(), &chunks[0]), (2, &json!({"Text": "one"})), "{read}");
     assert!(chunks[1]["Failed"].as_str().unwrap().contains("denied `completions`"), "{read}");
