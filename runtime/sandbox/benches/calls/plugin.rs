@@ -116,7 +116,7 @@ impl Plugin {
     pub(crate) async fn call(&self, name: &str) {
         let (delivery, running) = self.live().await.start(tool(name));
         let receipt = running.await;
-        assert!(delivery.await.unwrap().0.is_ok() && receipt.delivered.fuel > 0);
+        assert!(delivery.await.unwrap().is_ok() && receipt.delivered.fuel > 0);
     }
 }
 
