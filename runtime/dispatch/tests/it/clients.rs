@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use innkeeper_dispatch::{ChatTurn, Frame, ToolTurn, TurnHandle};
+use innkeeper_model::authority::Authority;
+use innkeeper_model::chat::NewChat;
 use innkeeper_model::kv::KvScope;
 use innkeeper_model::principal::Role;
 use innkeeper_model::{Permission, Principal};
@@ -264,4 +266,20 @@ async fn nobody_who_was_not_admitted_gets_anything() {
     assert!(!world.dispatch.models(&world.principal()).await.is_empty());
     world.assert_idle().await;
     assert!(outcomes(&world, "calculator").await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_chat_is_for_people_and_not_for_jobs() {
+    let world = world().plugin(plugin("echo")).build().await;
+    let new = NewChat { title: "Ada's".to_owned(), folder: None };
+    let authority = Authority::Own(world.ada.clone());
+    let chat = world.store.chats().create(&world.ada, &authority, new).await.unwrap().id;
+    for store_turn in [false, true] {
+        let named = ChatTurn { chat: Some(chat.clone()), store_turn, ..world.turn("echo", "hi") };
+        let job = ChatTurn { principal: Principal::Service, ..named };
+        assert_eq!(world.chat(job).await.error().code(), "not_allowed", "stored {store_turn}");
+    }
+    let alone = ChatTurn { principal: Principal::Service, ..world.turn("echo", "hi") };
+    assert_eq!(world.chat(alone).await.text(), "hi");
+    world.assert_idle().await;
 }

@@ -284,3 +284,22 @@ async fn text_that_comes_as_events_is_not_stored_before_a_guard_has_seen_it() {
         assert!(answer.done && answer.content.is_empty() == watched, "{answer:?}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_guard_does_not_send_a_plugins_request_to_another_model() {
+    let world = world()
+        .plugin(plugin("probe").grant(&[Permission::Completions]))
+        .plugin(plugin("echo"))
+        .plugin(plugin("nothing"))
+        .plugin(guard("probe").named("watch"))
+        .build()
+        .await;
+    for place in ["inlet", "request"] {
+        let moves = order(place, "request.model", json!({ "model": "nothing" }));
+        let said = world.probe("completions.complete", completion("echo", &moves)).await;
+        assert_eq!(said["error"]["code"], "denied", "{place}: {said}");
+        assert!(said["error"]["message"].as_str().unwrap().contains("`nothing`"), "{said}");
+    }
+    assert!(receipts_of(&world, "nothing").await.is_empty());
+    assert!(receipts_of(&world, "echo").await.is_empty());
+}

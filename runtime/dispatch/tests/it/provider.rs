@@ -77,6 +77,22 @@ async fn the_body_reaches_it_as_the_client_sent_it() {
     world.assert_idle().await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_that_cannot_be_reached_has_no_status() {
+    let upstream = Upstream::start().await;
+    // Nothing listens there.
+    let nowhere = innkeeper_dispatch::ProviderConfig {
+        base_url: "http://127.0.0.1:1/v1".to_owned(),
+        models: vec!["gpt-fake".to_owned()],
+        ..upstream.config()
+    };
+    let world = world().provider(nowhere).build().await;
+    let error = world.chat(world.turn("gpt-fake", "hi")).await.error();
+    assert!(matches!(&error, DispatchError::Provider { status: None, .. }), "{error:?}");
+    assert!(error.to_string().starts_with("model provider `fake`: "), "{error}");
+    world.assert_idle().await;
+}
+
 #[tokio::test]
 async fn its_errors_are_typed_and_the_key_is_nowhere() {
     // Also what the libraries say. The compiler's own traces would be gigabytes.
