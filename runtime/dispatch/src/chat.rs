@@ -2,6 +2,7 @@
 
 mod stored;
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -186,7 +187,8 @@ struct Work<'a> {
 impl Work<'_> {
     async fn run(mut self, request: ChatRequest, body_bytes: u64) -> Result<(), DispatchError> {
         let (kept, scope) = (self.kept.clone(), self.scope);
-        let result = attended(&scope.turn.cancel, kept.as_ref(), self.turn(request, body_bytes)).await;
+        let turn = Box::pin(self.turn(request, body_bytes));
+        let result = attended(&scope.turn.cancel, kept.as_ref(), turn).await;
         let Some(kept) = kept else { return result.map(drop) };
         let partial = match (self.withheld, self.guarded) {
             (true, _) => Partial::Nothing,
@@ -367,7 +369,7 @@ impl Work<'_> {
 pub(crate) async fn attended<T>(
     cancel: &CancellationToken,
     kept: Option<&Arc<Kept>>,
-    work: impl Future<Output = Result<T, DispatchError>>,
+    work: Pin<Box<impl Future<Output = Result<T, DispatchError>>>>,
 ) -> Result<T, DispatchError> {
     let over = CancellationToken::new();
     let work = async {
@@ -386,7 +388,7 @@ pub(crate) async fn attended<T>(
             kept.flush().await;
         }
     };
-    tokio::join!(Box::pin(work), flushes).0
+    tokio::join!(work, flushes).0
 }
 
 /// Resolves a moment after a turn was cancelled: its calls have ended then, and work that still waits, for a slot or a provider, waits in vain.
@@ -426,18 +428,6 @@ pub(crate) fn check_turn_id(id: Option<&str>) -> Result<(), DispatchError> {
     }
     let problem = format!("a turn's id has 1 to {TURN_ID_MAX} letters, digits, `-`, `_`, `.` or `:`");
     Err(DispatchError::Body(problem))
-}
-
-/// Sends events among pieces where events go; the other pieces remain.
-pub(crate) async fn emit_events(scope: &Scope, chunks: Vec<Chunk>) -> Vec<Chunk> {
-    let mut rest = Vec::with_capacity(chunks.len());
-    for chunk in chunks {
-        match chunk {
-            Chunk::Event(event) => drop(scope.turn.events.emit(event).await),
-            chunk => rest.push(chunk),
-        }
-    }
-    rest
 }
 
 fn context(turn: &ChatTurn, model: &str) -> TurnContext {

@@ -181,8 +181,20 @@ impl Watched {
     async fn next(&mut self, scope: &Arc<Scope>) -> Result<Option<Vec<Chunk>>, DispatchError> {
         let Some(chunk) = self.answering.next().await? else { return Ok(None) };
         let chunks = self.guards.stream(vec![chunk]).await?;
-        Ok(Some(crate::chat::emit_events(scope, chunks).await))
+        Ok(Some(emit_events(scope, chunks).await))
     }
+}
+
+/// Sends events among pieces where events go; the other pieces remain.
+async fn emit_events(scope: &Scope, chunks: Vec<Chunk>) -> Vec<Chunk> {
+    let mut rest = Vec::with_capacity(chunks.len());
+    for chunk in chunks {
+        match chunk {
+            Chunk::Event(event) => drop(scope.turn.events.emit(event).await),
+            chunk => rest.push(chunk),
+        }
+    }
+    rest
 }
 
 async fn complete(

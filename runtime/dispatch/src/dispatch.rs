@@ -358,7 +358,7 @@ impl Dispatch {
         let kept = new.kept.clone();
         self.launch(new, client, move |scope| async move {
             let cancel = scope.turn.cancel.clone();
-            let result = attended(&cancel, kept.as_ref(), work(scope)).await;
+            let result = attended(&cancel, kept.as_ref(), Box::pin(work(scope))).await;
             if let Some(kept) = kept {
                 kept.end().await;
             }

@@ -295,7 +295,7 @@ impl Scope {
             list_models(self, plugin, Some(caller), budget, permit).await
         };
         let list = in_time(plugin, asked).await;
-        if list.is_none() {
+        if list.is_none() && !self.turn.cancel.is_cancelled() {
             // One that it gave within a turn may be shorter than what it would give to the person.
             self.dispatch.model_cache().put(plugin, asker, None);
         }
