@@ -3,7 +3,6 @@
 use innkeeper_dispatch::{ActionTurn, DispatchError, ToolTurn};
 use innkeeper_model::Permission;
 use innkeeper_model::authority::Authority;
-use innkeeper_model::chat::NewChat;
 use innkeeper_model::chat_message::{MessageUpdate, NewMessage, StoredMessage};
 use innkeeper_model::principal::Role;
 use innkeeper_model::{ChatId, MessageId, Principal, tool::ToolContent};
@@ -14,8 +13,7 @@ use crate::world::{World, id, plugin, world};
 
 async fn chat(world: &World, text: &str) -> ChatId {
     let authority = Authority::Own(world.ada.clone());
-    let new = NewChat { title: "Plans".to_owned(), folder: None };
-    let chat = world.store.chats().create(&world.ada, &authority, new).await.unwrap().id;
+    let chat = world.new_chat(&world.ada, "Plans").await;
     let message =
         NewMessage { role: "user".to_owned(), content: text.to_owned(), done: true, ..NewMessage::default() };
     world.store.chat_messages().append(&authority, &chat, message).await.unwrap();
@@ -24,19 +22,6 @@ async fn chat(world: &World, text: &str) -> ChatId {
 
 async fn branch(world: &World, chat: &ChatId) -> Vec<StoredMessage> {
     world.store.chat_messages().branch(&Authority::Own(world.ada.clone()), chat, None).await.unwrap()
-}
-
-fn action(world: &World, plugin: &str, action: &str, chat: Option<ChatId>) -> ActionTurn {
-    ActionTurn {
-        principal: world.principal(),
-        plugin: id(plugin),
-        action: action.to_owned(),
-        chat,
-        messages: None,
-        message: None,
-        locale: None,
-        body_bytes: 0,
-    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -53,7 +38,8 @@ async fn an_export_asks_for_a_name_and_shows_the_file() {
         world.dispatch.hub().answer(&world.ada, &question.ask.unwrap(), json!("My plans")).unwrap();
         ada.next().await.unwrap()
     };
-    let export = world.dispatch.run_action(action(&world, "export-markdown", "export", Some(chat.clone())));
+    let export =
+        world.dispatch.run_action(world.action_turn("export-markdown", "export", Some(chat.clone())));
     let (outcome, shown) = tokio::join!(export, answers);
     let outcome = outcome.unwrap();
     assert!(matches!(outcome.result.unwrap().content.as_slice(), [ToolContent::File { .. }]));
@@ -70,13 +56,13 @@ async fn an_action_sees_the_stored_branch_or_the_messages_that_it_is_given() {
     let order = json!({ "import": "context.locale", "args": {}, "place": "call" }).to_string();
     let chat = chat(&world, &order).await;
     let outcome =
-        world.dispatch.run_action(action(&world, "probe", "probe", Some(chat.clone()))).await.unwrap();
+        world.dispatch.run_action(world.action_turn("probe", "probe", Some(chat.clone()))).await.unwrap();
     let content = outcome.result.unwrap().content;
     assert!(
         matches!(content.as_slice(), [ToolContent::Json { value }] if *value == json!({"ok": Value::Null})),
         "{content:?}"
     );
-    let given = ActionTurn { messages: Some(Vec::new()), ..action(&world, "probe", "probe", Some(chat)) };
+    let given = ActionTurn { messages: Some(Vec::new()), ..world.action_turn("probe", "probe", Some(chat)) };
     assert_eq!(world.dispatch.run_action(given).await.unwrap().result, None);
     world.assert_idle().await;
 }
@@ -84,11 +70,11 @@ async fn an_action_sees_the_stored_branch_or_the_messages_that_it_is_given() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_action_that_is_not_there_is_named() {
     let world = world().plugin(plugin("probe")).plugin(plugin("echo")).build().await;
-    let error = world.dispatch.run_action(action(&world, "probe", "export", None)).await.unwrap_err();
+    let error = world.dispatch.run_action(world.action_turn("probe", "export", None)).await.unwrap_err();
     assert_eq!(error, DispatchError::UnknownAction { plugin: id("probe"), action: "export".to_owned() });
-    let error = world.dispatch.run_action(action(&world, "nobody", "export", None)).await.unwrap_err();
+    let error = world.dispatch.run_action(world.action_turn("nobody", "export", None)).await.unwrap_err();
     assert_eq!(error.code(), "plugin_not_found");
-    let error = world.dispatch.run_action(action(&world, "probe", "probe", None)).await.unwrap_err();
+    let error = world.dispatch.run_action(world.action_turn("probe", "probe", None)).await.unwrap_err();
     assert_eq!(error.code(), "invalid_request");
     world.assert_idle().await;
 }
@@ -114,7 +100,7 @@ async fn changes_of_an_action_are_stored_together_and_never_over_somebody_elses(
             }
             world.dispatch.hub().answer(&world.ada, &ask, json!(true)).unwrap();
         };
-        let run = world.dispatch.run_action(action(&world, "probe", "probe", Some(chat.clone())));
+        let run = world.dispatch.run_action(world.action_turn("probe", "probe", Some(chat.clone())));
         let (outcome, ()) = tokio::join!(run, meanwhile);
         let branch = messages.branch(&authority, &chat, None).await.unwrap();
         let texts: Vec<_> = branch.iter().map(|message| message.content.as_str()).collect();
@@ -166,7 +152,7 @@ async fn events_of_an_action_are_kept_in_the_message_that_it_is_for() {
     for place in ["call", "background"] {
         let (chat, first) = orders(&world, &shows(working(), &json!({}), place)).await;
         let mut ada = world.dispatch.hub().subscribe(&world.ada).unwrap();
-        world.dispatch.run_action(action(&world, "probe", "probe", Some(chat.clone()))).await.unwrap();
+        world.dispatch.run_action(world.action_turn("probe", "probe", Some(chat.clone()))).await.unwrap();
         if place == "call" {
             // Whoever reads the chat when the action is over finds them.
             assert_eq!(statuses(&world, &chat).await, [0, 1], "the last one");
@@ -175,7 +161,7 @@ async fn events_of_an_action_are_kept_in_the_message_that_it_is_for() {
         assert_eq!(statuses(&world, &chat).await, [0, 1], "{place}: the last one");
         let named = ActionTurn {
             message: Some(first.clone()),
-            ..action(&world, "probe", "probe", Some(chat.clone()))
+            ..world.action_turn("probe", "probe", Some(chat.clone()))
         };
         world.dispatch.run_action(named).await.unwrap();
         world.assert_idle().await;
@@ -194,14 +180,14 @@ async fn events_of_an_action_do_not_stand_in_the_way_of_what_it_changes() {
         [(working(), 1), (json!({ "Message": "shown " }), 0), (json!({ "Replace": "shown" }), 0)]
     {
         let (chat, _) = orders(&world, &shows(event.clone(), &change, "call")).await;
-        world.dispatch.run_action(action(&world, "probe", "probe", Some(chat.clone()))).await.unwrap();
+        world.dispatch.run_action(world.action_turn("probe", "probe", Some(chat.clone()))).await.unwrap();
         let texts: Vec<_> = branch(&world, &chat).await.into_iter().map(|message| message.content).collect();
         assert_eq!(texts, ["by the action", "by the action"], "{event}: its result is its last word");
         assert_eq!(statuses(&world, &chat).await, [0, kept], "{event}");
     }
     // Without a result that says otherwise the text stays as events made it.
     let (chat, _) = orders(&world, &shows(json!({ "Replace": "shown" }), &json!({}), "call")).await;
-    world.dispatch.run_action(action(&world, "probe", "probe", Some(chat.clone()))).await.unwrap();
+    world.dispatch.run_action(world.action_turn("probe", "probe", Some(chat.clone()))).await.unwrap();
     assert_eq!(branch(&world, &chat).await.pop().unwrap().content, "shown");
     world.assert_idle().await;
 }
@@ -209,7 +195,7 @@ async fn events_of_an_action_do_not_stand_in_the_way_of_what_it_changes() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn events_are_kept_in_no_chat_that_the_person_may_only_read() {
     let world = world().plugin(plugin("probe").grant(&[Permission::EventsEmit])).build().await;
-    let innkeeper_store::Pool::Sqlite(pool) = world.store.pool() else { panic!("these tests run on SQLite") };
+    let pool = world.sqlite();
     let folder = "INSERT INTO folder (id, user_id, name, is_expanded, created_at, updated_at) VALUES ('f', ?, 'F', 0, 0, 0)";
     sqlx::query(folder).bind(world.ada.as_str()).execute(pool).await.unwrap();
     let shared = "INSERT INTO access_grant (id, resource_type, resource_id, principal_type, principal_id, permission, created_at) VALUES ('g', 'folder', 'f', 'user', ?, 'read', 0)";
@@ -223,7 +209,7 @@ async fn events_are_kept_in_no_chat_that_the_person_may_only_read() {
         let principal = Principal::person(user.clone(), Role::User);
         let turn = ActionTurn {
             principal: principal.clone(),
-            ..action(&world, "probe", "probe", Some(chat.clone()))
+            ..world.action_turn("probe", "probe", Some(chat.clone()))
         };
         world.dispatch.run_action(turn).await.unwrap();
         let turn = world.tool_turn("probe", "call", shows(working(), &json!({}), "call"));
@@ -243,7 +229,7 @@ async fn events_about_a_message_of_messages_that_the_client_sent_are_kept_where_
         orders(&world, &shows(working(), &json!({ "change": "by the action" }), "call")).await;
     let messages = branch(&world, &chat).await;
     for (message, expected) in [(None, [0, 0]), (Some(first), [1, 0])] {
-        let turn = action(&world, "probe", "probe", Some(chat.clone()));
+        let turn = world.action_turn("probe", "probe", Some(chat.clone()));
         let turn = ActionTurn { messages: Some(messages.clone()), message, ..turn };
         assert!(world.dispatch.run_action(turn).await.unwrap().result.is_some());
         assert_eq!(statuses(&world, &chat).await, expected);
@@ -259,12 +245,12 @@ async fn events_about_a_message_of_messages_that_the_client_sent_are_kept_where_
 async fn what_an_action_has_shown_is_kept_also_where_it_fails_or_its_client_leaves() {
     let world = world().plugin(plugin("probe").grant(&[Permission::EventsEmit])).build().await;
     let (chat, _) = orders(&world, &shows(working(), &json!({ "then": "fail" }), "call")).await;
-    world.dispatch.run_action(action(&world, "probe", "probe", Some(chat.clone()))).await.unwrap_err();
+    world.dispatch.run_action(world.action_turn("probe", "probe", Some(chat.clone()))).await.unwrap_err();
     assert_eq!(statuses(&world, &chat).await, [0, 1]);
     let (chat, _) = orders(&world, &shows(working(), &json!({ "then": "wait" }), "call")).await;
     let mut ada = world.dispatch.hub().subscribe(&world.ada).unwrap();
     {
-        let turn = action(&world, "probe", "probe", Some(chat.clone()));
+        let turn = world.action_turn("probe", "probe", Some(chat.clone()));
         let mut run = std::pin::pin!(world.dispatch.run_action(turn));
         tokio::select! {
             ended = &mut run => panic!("{ended:?}"),

@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use innkeeper_dispatch::{ActionTurn, ToolTurn};
+use innkeeper_dispatch::ToolTurn;
 use innkeeper_model::authority::Authority;
-use innkeeper_model::chat::NewChat;
 use innkeeper_model::chat_message::NewMessage;
 use innkeeper_model::kv::KvScope;
 use innkeeper_model::permission::{Grant, Scope};
@@ -98,25 +97,15 @@ async fn a_tool_is_called_from_an_action() {
     let world = small().await;
     let text = order("call", "toolbox.call", calculate("6 * 7"));
     let authority = Authority::Own(world.ada.clone());
-    let new = NewChat { title: "t".to_owned(), folder: None };
-    let chat = world.store.chats().create(&world.ada, &authority, new).await.unwrap().id;
+    let chat = world.new_chat(&world.ada, "t").await;
     let message = NewMessage { role: "user".to_owned(), content: text, ..NewMessage::default() };
     world.store.chat_messages().append(&authority, &chat, message).await.unwrap();
-    let turn = ActionTurn {
-        principal: world.principal(),
-        plugin: id("probe"),
-        action: "probe".to_owned(),
-        chat: Some(chat),
-        messages: None,
-        message: None,
-        locale: None,
-        body_bytes: 0,
-    };
+    let turn = world.action_turn("probe", "probe", Some(chat));
     let outcome = world.dispatch.run_action(turn).await.unwrap();
     let content = outcome.result.unwrap().content;
     let [ToolContent::Json { value }] = content.as_slice() else { panic!("{content:?}") };
     assert_eq!(inner(value), 42.0, "{value}");
-    let children = all_of(&world, "calculator").await;
+    let children = world.receipts_of("calculator").await;
     let parents: Vec<_> = children.iter().map(|child| child.parent.as_deref()).collect();
     assert_eq!(parents, [Some(outcome.call.as_str())]);
     world.assert_idle().await;
@@ -148,7 +137,7 @@ async fn models_are_asked_in_the_background_after_the_end_of_the_turn() {
         let answer = answer["ok"].to_string();
         assert!(answer.contains(expected), "{import}: {answer}");
     }
-    assert_eq!(all_of(&world, "echo").await.len(), 3, "two answers, and a list of models");
+    assert_eq!(world.receipts_of("echo").await.len(), 3, "two answers, and a list of models");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -302,7 +291,7 @@ async fn a_child_has_what_is_left_of_its_callers_budget() {
         Ok(answer) => assert_eq!(answer["error"]["subject"], "fuel", "{answer}"),
         Err(error) => assert!(error.to_string().contains("`fuel`"), "{error}"),
     }
-    let receipts = all_of(&world, "misbehave").await;
+    let receipts = world.receipts_of("misbehave").await;
     assert!(receipts[0].delivered.fuel <= 30_000_000, "{receipts:?}");
     assert_eq!(receipts[0].outcome.as_str(), "limit-exceeded");
     let waited = world.tool("probe", "call", json!({ "import": "toolbox.call", "args": call("wait") })).await;
@@ -332,7 +321,7 @@ async fn what_a_child_used_before_it_failed_does_not_come_back() {
         let ask = json!({ "import": import, "args": completion("misbehave", order), "place": "call" });
         let outcome = world.dispatch.call_tool(world.tool_turn("probe", "call", ask)).await.unwrap();
         let caller = world.receipt(&outcome.call).await;
-        let children = all_of(&world, "misbehave").await;
+        let children = world.receipts_of("misbehave").await;
         assert_eq!(children.len(), number + 1);
         let child =
             children.iter().find(|child| child.parent.as_deref() == Some(caller.id.as_str())).unwrap();
@@ -340,14 +329,6 @@ async fn what_a_child_used_before_it_failed_does_not_come_back() {
         assert!(caller.delivered.fuel >= child.delivered.fuel, "{import} {order}: {caller:?}");
     }
     world.assert_idle().await;
-}
-
-async fn all_of(world: &World, plugin: &str) -> Vec<innkeeper_model::receipt::Receipt> {
-    world.dispatch.receipts().flush().await;
-    let filter = innkeeper_store::ReceiptFilter { plugin: Some(id(plugin)), ..Default::default() };
-    let page = innkeeper_model::page::PageRequest { cursor: None, limit: 100 };
-    let stored = world.store.invocations().list(&filter, &page).await.unwrap().items;
-    stored.into_iter().map(|stored| stored.receipt).collect()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -416,11 +397,10 @@ async fn acting_as_admin_is_not_lent_to_who_may_not() {
         .await;
     let all = Grant { scope: Scope::All, ..Grant::default() };
     world.registry.grant(&id("probe"), Permission::ChatsRead, all).await.unwrap();
-    let new = NewChat { title: "Of Bob's".to_owned(), folder: None };
-    let chat = world.store.chats().create(&world.bob, &Authority::Own(world.bob.clone()), new).await.unwrap();
+    let chat = world.new_chat(&world.bob, "Of Bob's").await;
     let grace = NewUser { name: "Grace".into(), email: "grace@example.org".into(), role: Role::Admin };
     let grace = Principal::person(world.store.users().insert(grace).await.unwrap().id, Role::Admin);
-    let reads = json!({ "import": "chats.get", "args": {"id": chat.id} });
+    let reads = json!({ "import": "chats.get", "args": {"id": chat} });
     let through = |plugin: &str, call: &Value| {
         let call = json!({ "plugin": plugin, "name": "call", "arguments": call });
         json!({ "import": "toolbox.call", "args": call })
@@ -449,7 +429,7 @@ async fn dropping_a_call_drops_its_child_and_leaves_both_receipts() {
     tokio::time::timeout(Duration::from_millis(800), call).await.unwrap_err();
     world.assert_idle().await;
     for plugin in ["probe", "misbehave"] {
-        let receipts = all_of(&world, plugin).await;
+        let receipts = world.receipts_of(plugin).await;
         assert_eq!(
             receipts.iter().map(|receipt| receipt.outcome.as_str()).collect::<Vec<_>>(),
             ["cancelled"],
@@ -466,7 +446,7 @@ async fn a_reader_that_leaves_a_stream_ends_the_pipe_that_writes_it() {
     let answer = world.probe("completions.stream", args).await;
     assert_eq!(answer["ok"]["chunks"].as_array().map(Vec::len), Some(3), "{answer}");
     world.assert_idle().await;
-    assert_eq!(all_of(&world, "misbehave").await.len(), 1);
+    assert_eq!(world.receipts_of("misbehave").await.len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -485,10 +465,10 @@ async fn a_guard_watches_over_completions_that_plugins_make() {
         assert!(!answer.contains("ann@"), "{answer}");
     }
     world.assert_idle().await;
-    assert_eq!(all_of(&world, "redaction").await.len(), 2);
-    assert!(all_of(&world, "redaction").await.iter().all(|receipt| receipt.parent.is_some()));
+    assert_eq!(world.receipts_of("redaction").await.len(), 2);
+    assert!(world.receipts_of("redaction").await.iter().all(|receipt| receipt.parent.is_some()));
     // It is no guard, so it is asked in turns of people alone.
-    assert!(all_of(&world, "context-clip").await.is_empty());
+    assert!(world.receipts_of("context-clip").await.is_empty());
     world.assert_idle().await;
 }
 

@@ -3,8 +3,6 @@
 use std::time::Duration;
 
 use innkeeper_dispatch::{ChatTurn, Frame, ToolTurn, TurnHandle};
-use innkeeper_model::authority::Authority;
-use innkeeper_model::chat::NewChat;
 use innkeeper_model::kv::KvScope;
 use innkeeper_model::principal::Role;
 use innkeeper_model::{Permission, Principal};
@@ -20,11 +18,7 @@ async fn begun(handle: &mut TurnHandle) {
 }
 
 async fn outcomes(world: &World, plugin: &str) -> Vec<String> {
-    world.dispatch.receipts().flush().await;
-    let filter = innkeeper_store::ReceiptFilter { plugin: Some(id(plugin)), ..Default::default() };
-    let page = innkeeper_model::page::PageRequest { cursor: None, limit: 100 };
-    let stored = world.store.invocations().list(&filter, &page).await.unwrap().items;
-    stored.iter().map(|stored| stored.receipt.outcome.as_str().to_owned()).collect()
+    world.receipts_of(plugin).await.iter().map(|receipt| receipt.outcome.as_str().to_owned()).collect()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -134,14 +128,11 @@ async fn background_work_of_a_tool_goes_on_after_its_result() {
         world.tool("misbehave", "misbehave", json!({"how": "background-calls"})).await.unwrap();
         world.assert_idle().await;
     }
-    world.dispatch.receipts().flush().await;
-    let filter = innkeeper_store::ReceiptFilter { plugin: Some(id("misbehave")), ..Default::default() };
-    let page = innkeeper_model::page::PageRequest { cursor: None, limit: 100 };
-    let stored = world.store.invocations().list(&filter, &page).await.unwrap().items;
-    assert_eq!(stored.len(), 2);
-    for stored in stored {
-        let background = stored.receipt.background.expect("a second part");
-        assert_eq!(stored.receipt.outcome.as_str(), "ok");
+    let receipts = world.receipts_of("misbehave").await;
+    assert_eq!(receipts.len(), 2);
+    for receipt in receipts {
+        let background = receipt.background.expect("a second part");
+        assert_eq!(receipt.outcome.as_str(), "ok");
         assert!(background.outcome.as_str() == "limit-exceeded", "{background:?}");
     }
 }
@@ -271,9 +262,7 @@ async fn nobody_who_was_not_admitted_gets_anything() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_chat_is_for_people_and_not_for_jobs() {
     let world = world().plugin(plugin("echo")).build().await;
-    let new = NewChat { title: "Ada's".to_owned(), folder: None };
-    let authority = Authority::Own(world.ada.clone());
-    let chat = world.store.chats().create(&world.ada, &authority, new).await.unwrap().id;
+    let chat = world.new_chat(&world.ada, "Ada's").await;
     for store_turn in [false, true] {
         let named = ChatTurn { chat: Some(chat.clone()), store_turn, ..world.turn("echo", "hi") };
         let job = ChatTurn { principal: Principal::Service, ..named };

@@ -88,7 +88,7 @@ async fn a_turn_without_them_has_empty_ones() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn settings_of_the_server_that_are_on_the_list_are_read() {
     let world = world().plugin(plugin("probe").grant(&[Permission::ConfigRead])).build().await;
-    let innkeeper_store::Pool::Sqlite(pool) = world.store.pool() else { panic!("these tests run on SQLite") };
+    let pool = world.sqlite();
     for (key, value) in [("ui.name", "\"The Inn\""), ("rag.top_k", "3"), ("openai.api_keys", "[\"sk-1\"]")] {
         sqlx::query("INSERT INTO config (key, value) VALUES (?, ?)")
             .bind(key)

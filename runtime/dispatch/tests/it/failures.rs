@@ -8,7 +8,6 @@ use futures::StreamExt;
 use innkeeper_dispatch::ActionTurn;
 use innkeeper_model::Permission;
 use innkeeper_model::authority::Authority;
-use innkeeper_model::chat::NewChat;
 use innkeeper_model::chat_message::{NewMessage, StoredMessage};
 use innkeeper_model::receipt::{Outcome, Receipt};
 use innkeeper_model::tool::ToolContent;
@@ -193,14 +192,8 @@ async fn html_in_a_result_needs_its_permission() {
     let messages = stored_messages(&world, &text).await;
     let action = || {
         world.dispatch.run_action(ActionTurn {
-            principal: world.principal(),
-            plugin: id("probe"),
-            action: "probe".to_owned(),
-            chat: None,
             messages: Some(messages.clone()),
-            message: None,
-            locale: None,
-            body_bytes: 0,
+            ..world.action_turn("probe", "probe", None)
         })
     };
     for error in [tool().await.unwrap_err(), action().await.unwrap_err()] {
@@ -216,8 +209,7 @@ async fn html_in_a_result_needs_its_permission() {
 /// A message as a client sends it along with an action.
 async fn stored_messages(world: &World, text: &str) -> Vec<StoredMessage> {
     let authority = Authority::Own(world.ada.clone());
-    let new = NewChat { title: "t".to_owned(), folder: None };
-    let chat = world.store.chats().create(&world.ada, &authority, new).await.unwrap().id;
+    let chat = world.new_chat(&world.ada, "t").await;
     let message = NewMessage { role: "user".to_owned(), content: text.to_owned(), ..NewMessage::default() };
     vec![world.store.chat_messages().append(&authority, &chat, message).await.unwrap()]
 }

@@ -1,10 +1,9 @@
 //! Guards: what becomes of a turn where one does not say that it may go on.
 
-use innkeeper_dispatch::{ChatTurn, Frame};
+use innkeeper_dispatch::Frame;
 use innkeeper_model::ChatId;
 use innkeeper_model::Permission;
 use innkeeper_model::authority::Authority;
-use innkeeper_model::chat::NewChat;
 use innkeeper_model::chat_message::StoredMessage;
 use innkeeper_model::chunk::Chunk;
 use innkeeper_model::manifest::FilterDescription;
@@ -13,7 +12,7 @@ use innkeeper_model::receipt::Receipt;
 use serde_json::{Value, json};
 
 use crate::upstream::{Answer, Upstream};
-use crate::world::{Installed, World, completion, id, order, plugin, read, world};
+use crate::world::{Installed, World, completion, order, plugin, read, stored, world};
 
 /// A guest as a guard in every turn, which its operator would rather have skipped.
 fn guard(guest: &'static str) -> Installed {
@@ -28,25 +27,15 @@ fn outlet_alone(filter: &mut FilterDescription) {
     (filter.hooks.stream, filter.hooks.outlet) = (false, true);
 }
 
-async fn chat_of(world: &World) -> ChatId {
-    let new = NewChat { title: "Stored".to_owned(), folder: None };
-    world.store.chats().create(&world.ada, &Authority::Own(world.ada.clone()), new).await.unwrap().id
-}
-
 async fn answer(world: &World, chat: &ChatId) -> StoredMessage {
     let authority = Authority::Own(world.ada.clone());
     world.store.chat_messages().branch(&authority, chat, None).await.unwrap().pop().unwrap()
 }
 
-fn stored(turn: ChatTurn, chat: &ChatId) -> ChatTurn {
-    ChatTurn { chat: Some(chat.clone()), store_turn: true, ..turn }
-}
-
 /// The chat's document as the database has it.
 async fn document(world: &World, chat: &ChatId) -> String {
-    let innkeeper_store::Pool::Sqlite(pool) = world.store.pool() else { panic!("these tests run on SQLite") };
     let document = sqlx::query_scalar("SELECT chat FROM chat WHERE id = ?").bind(chat.as_str());
-    document.fetch_one(pool).await.unwrap()
+    document.fetch_one(world.sqlite()).await.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -87,7 +76,7 @@ async fn of_an_answer_that_a_guards_outlet_did_not_let_through_no_text_is_stored
             ("outlet:panic", "plugin_crashed"),
             ("outlet:invalid-json", "plugin_broke_contract"),
         ] {
-            let chat = chat_of(&world).await;
+            let chat = world.new_chat(&world.ada, "Stored").await;
             let asks = json!({ "model": "echo", "messages": [
                 {"role": "user", "content": how}, {"role": "assistant", "content": "before"}, {"role": "user", "content": how},
             ]});
@@ -120,7 +109,7 @@ async fn of_a_broken_answer_only_that_is_stored_which_a_guard_has_seen() {
             None => guard,
         };
         let world = world().plugin(plugin("probe")).plugin(guard).build().await;
-        let chat = chat_of(&world).await;
+        let chat = world.new_chat(&world.ada, "Stored").await;
         let error = world.chat(stored(world.turn("probe.one", &broken), &chat)).await.error();
         assert_eq!(error.code(), "answer_failed");
         let answer = answer(&world, &chat).await;
@@ -138,7 +127,7 @@ async fn an_answer_is_not_stored_past_a_guard_that_finds_no_slot() {
         .plugin(guard("probe").filter(outlet_alone).limit("calls-per-plugin", 1).limit("queue-wait", 200))
         .build()
         .await;
-    let chat = chat_of(&world).await;
+    let chat = world.new_chat(&world.ada, "Stored").await;
     // The guard's one slot is free while the model answers, and somebody else has it when the answer is complete.
     let first = stored(world.turn("misbehave", "feed:sleep 1000"), &chat);
     let mut first = world.dispatch.chat(first).await.unwrap();
@@ -158,7 +147,7 @@ async fn of_an_answer_whose_client_leaves_only_that_is_stored_which_a_guard_has_
         let guard = guard("misbehave");
         let guard = if alone { guard.filter(outlet_alone) } else { guard };
         let world = world().plugin(plugin("echo")).plugin(guard).build().await;
-        let chat = chat_of(&world).await;
+        let chat = world.new_chat(&world.ada, "Stored").await;
         let mut handle = world.dispatch.chat(stored(world.turn("echo", "outlet:wait"), &chat)).await.unwrap();
         // The answer is complete, and its guard takes its time over it.
         while !matches!(handle.frames.recv().await, Some(Frame::Chunk(Chunk::Finish { .. }))) {}
@@ -173,11 +162,7 @@ async fn of_an_answer_whose_client_leaves_only_that_is_stored_which_a_guard_has_
 
 async fn receipts_of(world: &World, plugin: &str) -> Vec<Receipt> {
     world.assert_idle().await;
-    world.dispatch.receipts().flush().await;
-    let filter = innkeeper_store::ReceiptFilter { plugin: Some(id(plugin)), ..Default::default() };
-    let page = innkeeper_model::page::PageRequest { cursor: None, limit: 100 };
-    let stored = world.store.invocations().list(&filter, &page).await.unwrap().items;
-    stored.into_iter().map(|stored| stored.receipt).collect()
+    world.receipts_of(plugin).await
 }
 
 /// Two guards that each do the same work on a request of `probe`, which has this much fuel. Gives what the request came to, and what each guard used.
@@ -242,7 +227,7 @@ async fn text_that_comes_as_events_is_not_stored_past_a_guard() {
         let pipe = plugin("probe").grant(&[Permission::EventsEmit]);
         let world = world().plugin(pipe).plugin(watch).build().await;
         for (how, before) in [("Message", "shown "), ("Replace", "instead ")] {
-            let chat = chat_of(&world).await;
+            let chat = world.new_chat(&world.ada, "Stored").await;
             let says = order("run", "events.emit", json!({ "event": {how: before} }));
             let said = world.chat(stored(world.turn("probe.one", &says), &chat)).await;
             assert_eq!(said.end.error.is_some(), refused, "{how}: {said:?}");
@@ -253,7 +238,7 @@ async fn text_that_comes_as_events_is_not_stored_past_a_guard() {
             assert!(answer.done);
         }
         // What is no text is kept all the same.
-        let chat = chat_of(&world).await;
+        let chat = world.new_chat(&world.ada, "Stored").await;
         let status =
             json!({ "event": {"Status": {"description": "working", "done": true, "hidden": false}} });
         world.chat(stored(world.turn("probe.one", &order("run", "events.emit", status)), &chat)).await;
@@ -271,7 +256,7 @@ async fn text_that_comes_as_events_is_not_stored_before_a_guard_has_seen_it() {
             plugin("probe").filter(|filter| filter.toggle = false).global().grant(&[Permission::EventsEmit]);
         let watch = if watched { guard("nothing").filter(outlet_alone) } else { plugin("nothing") };
         let world = world().provider(upstream.config()).plugin(shows).plugin(watch).build().await;
-        let chat = chat_of(&world).await;
+        let chat = world.new_chat(&world.ada, "Stored").await;
         let says = order("inlet", "events.emit", json!({ "event": {"Message": "shown "} }));
         let mut turn = world.dispatch.chat(stored(world.turn("gpt-fake", &says), &chat)).await.unwrap();
         assert!(matches!(turn.frames.recv().await, Some(Frame::Chunk(Chunk::Event(_)))));

@@ -66,7 +66,7 @@ async fn a_provider_whose_events_are_dropped_is_named_once() {
 async fn what_the_host_logs_of_a_call_names_it() {
     let grants = &[Permission::MemoriesWrite, Permission::MemoriesRead];
     let world = world().connections(1).plugin(plugin("probe").grant(grants)).build().await;
-    let innkeeper_store::Pool::Sqlite(pool) = world.store.pool() else { panic!("these tests run on SQLite") };
+    let pool = world.sqlite();
     let logs = listen("info");
     sqlx::query("PRAGMA query_only = ON").execute(pool).await.unwrap();
     let refused = world.probe("memories.add", json!({"content": "milk"})).await;

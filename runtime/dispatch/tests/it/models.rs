@@ -26,10 +26,7 @@ async fn models(world: &World, user: &UserId) -> Vec<ModelEntry> {
 
 async fn asked(world: &World, plugin: &str) -> usize {
     world.assert_idle().await;
-    world.dispatch.receipts().flush().await;
-    let filter = innkeeper_store::ReceiptFilter { plugin: Some(id(plugin)), ..Default::default() };
-    let page = innkeeper_model::page::PageRequest { cursor: None, limit: 100 };
-    world.store.invocations().list(&filter, &page).await.unwrap().items.len()
+    world.receipts_of(plugin).await.len()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

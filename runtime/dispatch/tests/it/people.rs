@@ -3,13 +3,11 @@
 use std::time::Duration;
 
 use innkeeper_dispatch::TurnHandle;
-use innkeeper_store::Pool;
 
 use crate::world::{World, plugin, read, world};
 
 async fn by_hand(world: &World, sql: &'static str) {
-    let Pool::Sqlite(pool) = world.store.pool() else { panic!("these tests run on SQLite") };
-    sqlx::query(sql).bind(world.ada.as_str()).execute(pool).await.unwrap();
+    sqlx::query(sql).bind(world.ada.as_str()).execute(world.sqlite()).await.unwrap();
 }
 
 async fn ends(handle: TurnHandle) -> &'static str {

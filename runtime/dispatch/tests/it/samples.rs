@@ -3,12 +3,10 @@
 use std::collections::BTreeMap;
 
 use innkeeper_dispatch::{ChatTurn, DispatchError, ToolTurn};
-use innkeeper_model::authority::Authority;
-use innkeeper_model::chat::NewChat;
 use innkeeper_model::manifest::{FilterDescription, FilterHooks};
 use innkeeper_model::principal::Role;
 use innkeeper_model::tool::ToolContent;
-use innkeeper_model::{ChatId, Permission, Principal, UserId};
+use innkeeper_model::{Permission, Principal, UserId};
 use serde_json::{Value, json};
 
 use crate::upstream::Upstream;
@@ -105,18 +103,6 @@ async fn tool_by(
         [ToolContent::Text { text }] => Ok(Value::String(text.clone())),
         other => panic!("{other:?}"),
     }
-}
-
-/// Makes an empty chat.
-async fn chat_of(world: &World, user: &UserId, title: &str) -> ChatId {
-    let new = NewChat { title: title.to_owned(), folder: None };
-    world.store.chats().create(user, &Authority::Own(user.clone()), new).await.unwrap().id
-}
-
-/// The database itself, where a test has to look at it or to move its time on.
-fn sqlite(world: &World) -> &sqlx::SqlitePool {
-    let innkeeper_store::Pool::Sqlite(pool) = world.store.pool() else { panic!("these tests run on SQLite") };
-    pool
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

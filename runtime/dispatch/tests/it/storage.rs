@@ -1,40 +1,29 @@
 //! A database that is away, or cannot be written, while a turn runs.
 
-use innkeeper_dispatch::{ChatTurn, ToolTurn};
+use innkeeper_dispatch::ToolTurn;
 use innkeeper_model::authority::Authority;
-use innkeeper_model::chat::NewChat;
 use innkeeper_model::chat_message::StoredMessage;
 use innkeeper_model::{ChatId, Permission};
-use innkeeper_store::{Db, Pool};
+use innkeeper_store::Db;
 use serde_json::{Value, json};
 
-use crate::world::{World, order, plugin, read, soon, world};
-
-async fn chat(world: &World) -> ChatId {
-    let new = NewChat { title: "Stored".to_owned(), folder: None };
-    world.store.chats().create(&world.ada, &Authority::Own(world.ada.clone()), new).await.unwrap().id
-}
+use crate::world::{World, order, plugin, read, soon, stored, world};
 
 async fn messages(world: &World, chat: &ChatId) -> Vec<StoredMessage> {
     world.store.chat_messages().branch(&Authority::Own(world.ada.clone()), chat, None).await.unwrap()
 }
 
-fn stored(turn: ChatTurn, chat: &ChatId) -> ChatTurn {
-    ChatTurn { chat: Some(chat.clone()), store_turn: true, ..turn }
-}
-
 /// Whether the one connection that there is may write.
 async fn let_write(world: &World, may: bool) {
-    let Pool::Sqlite(pool) = world.store.pool() else { panic!("these tests run on SQLite") };
     let pragma = if may { "PRAGMA query_only = OFF" } else { "PRAGMA query_only = ON" };
-    sqlx::query(pragma).execute(pool).await.unwrap();
+    sqlx::query(pragma).execute(world.sqlite()).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn events_that_are_kept_wait_while_the_database_is_away() {
     const EVENTS: usize = 90;
     let world = world().plugin(plugin("misbehave").grant(&[Permission::EventsEmit])).build().await;
-    let chat = chat(&world).await;
+    let chat = world.new_chat(&world.ada, "Stored").await;
     // Nobody reads the answer yet, so the turn stays in the middle of its events.
     let turn = stored(world.turn("misbehave", &format!("many-events {EVENTS}")), &chat);
     let handle = world.dispatch.chat(turn).await.unwrap();
@@ -55,7 +44,7 @@ async fn events_that_are_kept_wait_while_the_database_is_away() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_turn_that_cannot_be_stored_does_not_begin() {
     let world = world().connections(1).plugin(plugin("echo")).build().await;
-    let chat = chat(&world).await;
+    let chat = world.new_chat(&world.ada, "Stored").await;
     let_write(&world, false).await;
     let error = world.chat(stored(world.turn("echo", "hi"), &chat)).await.error();
     assert_eq!(error.code(), "storage_unavailable");
@@ -72,7 +61,7 @@ async fn a_turn_that_cannot_be_stored_does_not_begin() {
 async fn a_turn_whose_answer_cannot_be_stored_says_so() {
     let world =
         world().connections(1).plugin(plugin("misbehave").grant(&[Permission::EventsEmit])).build().await;
-    let chat = chat(&world).await;
+    let chat = world.new_chat(&world.ada, "Stored").await;
     let handle = world.dispatch.chat(stored(world.turn("misbehave", "many-events 90"), &chat)).await.unwrap();
     let_write(&world, false).await;
     let said = read(handle).await;
@@ -87,7 +76,7 @@ async fn a_turn_whose_answer_cannot_be_stored_says_so() {
 async fn a_tool_call_hears_that_the_database_is_away() {
     let grants = &[Permission::MemoriesWrite, Permission::MemoriesRead];
     let world = world().connections(1).plugin(plugin("probe").grant(grants)).build().await;
-    let chat = chat(&world).await;
+    let chat = world.new_chat(&world.ada, "Stored").await;
     let add = || world.probe("memories.add", json!({"content": "milk"}));
     let_write(&world, false).await;
     let refused = add().await;

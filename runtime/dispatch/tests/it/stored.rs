@@ -2,28 +2,18 @@
 
 use std::task::Poll;
 
-use innkeeper_dispatch::ChatTurn;
+use innkeeper_dispatch::{ChatTurn, Frame};
 use innkeeper_model::authority::Authority;
-use innkeeper_model::chat::NewChat;
 use innkeeper_model::chat_message::StoredMessage;
 use innkeeper_model::chunk::Chunk;
 use innkeeper_model::{ChatId, MessageId, Permission, UserId};
 use serde_json::{Value, json};
 
 use crate::upstream::{Answer, Upstream, delta};
-use crate::world::{World, order, plugin, world};
-
-async fn chat_of(world: &World, user: &UserId) -> ChatId {
-    let new = NewChat { title: "Stored".to_owned(), folder: None };
-    world.store.chats().create(user, &Authority::Own(user.clone()), new).await.unwrap().id
-}
+use crate::world::{World, order, plugin, soon, stored, world};
 
 async fn messages(world: &World, user: &UserId, chat: &ChatId) -> Vec<StoredMessage> {
     world.store.chat_messages().branch(&Authority::Own(user.clone()), chat, None).await.unwrap()
-}
-
-fn stored(turn: ChatTurn, chat: &ChatId) -> ChatTurn {
-    ChatTurn { chat: Some(chat.clone()), store_turn: true, ..turn }
 }
 
 fn parsed(text: &Option<String>) -> Value {
@@ -33,7 +23,7 @@ fn parsed(text: &Option<String>) -> Value {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn question_and_answer_are_stored_once() {
     let world = world().plugin(plugin("echo")).build().await;
-    let chat = chat_of(&world, &world.ada).await;
+    let chat = world.new_chat(&world.ada, "Stored").await;
     world.chat(stored(world.turn("echo", "one two"), &chat)).await.text();
     world.chat(stored(world.whole_turn("echo", "three"), &chat)).await.text();
     let kept = messages(&world, &world.ada, &chat).await;
@@ -66,7 +56,7 @@ async fn question_and_answer_are_stored_once() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_is_stored_that_was_not_to_be() {
     let world = world().plugin(plugin("echo")).build().await;
-    let chat = chat_of(&world, &world.ada).await;
+    let chat = world.new_chat(&world.ada, "Stored").await;
     let turn = ChatTurn { chat: Some(chat.clone()), ..world.turn("echo", "hi") };
     world.chat(turn).await.text();
     assert!(messages(&world, &world.ada, &chat).await.is_empty());
@@ -82,17 +72,16 @@ async fn what_an_outlet_filter_changes_is_stored_beside_the_original() {
         .plugin(plugin("echo"))
         .build()
         .await;
-    let chat = chat_of(&world, &world.ada).await;
+    let chat = world.new_chat(&world.ada, "Stored").await;
     let said = world.chat(stored(world.turn("echo", "outlet:nothing"), &chat)).await;
     assert_eq!(said.text(), "outlet:nothing");
     assert_eq!(said.events()[0].kind, "chat:outlet");
     let answer = messages(&world, &world.ada, &chat).await.pop().unwrap();
     assert_eq!(answer.content, "done");
     // Kept where upstream keeps it: in the chat's document.
-    let innkeeper_store::Pool::Sqlite(pool) = world.store.pool() else { panic!("these tests run on SQLite") };
     let document: String = sqlx::query_scalar("SELECT chat FROM chat WHERE id = ?")
         .bind(chat.as_str())
-        .fetch_one(pool)
+        .fetch_one(world.sqlite())
         .await
         .unwrap();
     let document: Value = serde_json::from_str(&document).unwrap();
@@ -118,7 +107,7 @@ async fn text_that_an_outlet_filter_shows_is_stored_after_what_it_returns() {
         (json!({"Message": " and more"}), format!("{returned} and more")),
         (json!({"Replace": "instead"}), "instead".to_owned()),
     ] {
-        let chat = chat_of(&world, &world.ada).await;
+        let chat = world.new_chat(&world.ada, "Stored").await;
         let shows = order("outlet", "events.emit", json!({ "event": event }));
         world.chat(stored(world.turn("echo", &shows), &chat)).await.text();
         world.assert_idle().await;
@@ -132,7 +121,7 @@ async fn a_failure_is_stored_with_what_had_come() {
     let upstream = Upstream::start().await;
     upstream.answer(Answer::Cut);
     let world = world().provider(upstream.config()).plugin(plugin("misbehave")).build().await;
-    let chat = chat_of(&world, &world.ada).await;
+    let chat = world.new_chat(&world.ada, "Stored").await;
     for (model, text, partial) in
         [("gpt-fake", "hi", "cut "), ("misbehave", "feed:trap", "begun"), ("misbehave", "run:trap", "")]
     {
@@ -149,9 +138,40 @@ async fn a_failure_is_stored_with_what_had_come() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_message_is_written_while_guests_keep_all_their_threads() {
+    let guests = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let world = world().guests(guests.handle()).plugin(plugin("misbehave")).build().await;
+    let chat = world.new_chat(&world.ada, "Stored").await;
+    let turn = stored(world.turn("misbehave", "feed:sleep 500"), &chat);
+    let mut turn = world.dispatch.chat(turn).await.unwrap();
+    assert!(matches!(turn.frames.recv().await, Some(Frame::Chunk(_))));
+    // Somebody else writes when the answer ends, so that its write has begun and waits.
+    let writer = world.sqlite().begin_with("BEGIN IMMEDIATE").await.unwrap();
+    soon("the answer's write waits", || world.store.pool().in_use() == 2).await;
+    let (release, released) = std::sync::mpsc::channel::<()>();
+    let (blocks, blocked) = tokio::sync::oneshot::channel();
+    guests.spawn(async move {
+        blocks.send(()).unwrap();
+        released.recv()
+    });
+    blocked.await.unwrap();
+    writer.rollback().await.unwrap();
+    let is_done = async {
+        while !messages(&world, &world.ada, &chat).await.pop().unwrap().done {
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+    };
+    let written = tokio::time::timeout(std::time::Duration::from_secs(5), is_done).await;
+    drop(release);
+    assert!(written.is_ok(), "the write waits for guests, and everybody for the write");
+    world.assert_idle().await;
+    guests.shutdown_background();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_turn_that_its_client_leaves_is_stored_as_cancelled() {
     let world = world().plugin(plugin("misbehave")).build().await;
-    let chat = chat_of(&world, &world.ada).await;
+    let chat = world.new_chat(&world.ada, "Stored").await;
     let mut handle = world.dispatch.chat(stored(world.turn("misbehave", "feed:wait"), &chat)).await.unwrap();
     handle.frames.recv().await.unwrap();
     drop(handle);
@@ -164,7 +184,7 @@ async fn a_turn_that_its_client_leaves_is_stored_as_cancelled() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_chat_of_somebody_else_is_not_touched_and_looks_like_none() {
     let world = world().plugin(plugin("probe").grant(&[Permission::EventsEmit])).build().await;
-    let theirs = chat_of(&world, &world.bob).await;
+    let theirs = world.new_chat(&world.bob, "Stored").await;
     let (mut ada, mut bob) = (
         world.dispatch.hub().subscribe(&world.ada).unwrap(),
         world.dispatch.hub().subscribe(&world.bob).unwrap(),
@@ -185,16 +205,7 @@ async fn a_chat_of_somebody_else_is_not_touched_and_looks_like_none() {
             ..world.tool_turn("probe", "call", arguments)
         };
         said.push(world.dispatch.call_tool(tool).await.unwrap_err().to_string());
-        let action = innkeeper_dispatch::ActionTurn {
-            principal: world.principal(),
-            plugin: crate::world::id("probe"),
-            action: "probe".to_owned(),
-            chat: Some(chat),
-            messages: None,
-            message: None,
-            locale: None,
-            body_bytes: 0,
-        };
+        let action = world.action_turn("probe", "probe", Some(chat));
         said.push(world.dispatch.run_action(action).await.unwrap_err().to_string());
     }
     said.dedup();
@@ -208,7 +219,7 @@ async fn a_chat_of_somebody_else_is_not_touched_and_looks_like_none() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn events_of_kept_types_are_stored_with_the_message() {
     let world = world().plugin(plugin("probe").grant(&[Permission::EventsEmit])).build().await;
-    let chat = chat_of(&world, &world.ada).await;
+    let chat = world.new_chat(&world.ada, "Stored").await;
     let cases = [
         json!({"Status": {"description": "looking", "done": false, "hidden": false}}),
         json!({"Message": "shown "}),
@@ -251,7 +262,7 @@ async fn events_of_kept_types_are_stored_with_the_message() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn events_of_background_work_are_stored_too() {
     let world = world().plugin(plugin("probe").grant(&[Permission::EventsEmit])).build().await;
-    let chat = chat_of(&world, &world.ada).await;
+    let chat = world.new_chat(&world.ada, "Stored").await;
     let status = json!({ "event": {"Status": {"description": "afterwards", "done": true, "hidden": false}} });
     world
         .chat(stored(world.turn("probe.one", &order("background", "events.emit", status)), &chat))
@@ -265,7 +276,7 @@ async fn events_of_background_work_are_stored_too() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_events_are_stored_in_a_few_writes_and_in_order() {
     let world = world().plugin(plugin("misbehave").grant(&[Permission::EventsEmit])).build().await;
-    let chat = chat_of(&world, &world.ada).await;
+    let chat = world.new_chat(&world.ada, "Stored").await;
     let before = world.store.statements();
     world.chat(stored(world.turn("misbehave", "many-events 200"), &chat)).await.text();
     let answer = messages(&world, &world.ada, &chat).await.pop().unwrap();
@@ -291,7 +302,7 @@ async fn usage_of_an_answer_is_stored() {
             .to_string(),
     ]);
     let world = world().provider(upstream.config()).build().await;
-    let chat = chat_of(&world, &world.ada).await;
+    let chat = world.new_chat(&world.ada, "Stored").await;
     world.chat(stored(world.turn("gpt-fake", "hi"), &chat)).await.text();
     let answer = messages(&world, &world.ada, &chat).await.pop().unwrap();
     assert!(answer.usage.is_some(), "{answer:?}");
@@ -321,7 +332,7 @@ async fn a_client_that_leaves_at_any_moment_leaves_no_question_without_an_answer
     let mut left = 0;
     for _ in 0..20 {
         for polls in 0..200 {
-            let chat = chat_of(&world, &world.ada).await;
+            let chat = world.new_chat(&world.ada, "Stored").await;
             let ended = cut(world.dispatch.chat(stored(world.turn("echo", "hi"), &chat)), polls).await;
             let over = ended.is_some();
             drop(ended);
@@ -350,7 +361,7 @@ async fn a_client_that_leaves_at_any_moment_leaves_no_question_without_an_answer
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_id_that_cannot_be_the_answers_is_told_and_nothing_is_stored() {
     let world = world().plugin(plugin("echo")).build().await;
-    let chat = chat_of(&world, &world.ada).await;
+    let chat = world.new_chat(&world.ada, "Stored").await;
     let named = |id: &str| ChatTurn { message: Some(id.into()), ..stored(world.turn("echo", "hi"), &chat) };
     world.chat(named("mine")).await.text();
     for (id, code) in [("mine", "conflict"), (&"x".repeat(255), "invalid_request"), ("", "invalid_request")] {
@@ -379,7 +390,7 @@ async fn an_answer_that_ends_as_failed_is_stored_as_a_failure_and_passes_no_outl
         )
         .build()
         .await;
-    let chat = chat_of(&world, &world.ada).await;
+    let chat = world.new_chat(&world.ada, "Stored").await;
     let pieces = json!({ "chunks": [{"Text": "half "}, {"Failed": "no more"}] });
     for (model, text) in [("probe.one", order("feed", "chunks", pieces)), ("gpt-fake", "hi".to_owned())] {
         let said = world.chat(stored(world.turn(model, &text), &chat)).await;
@@ -403,7 +414,7 @@ async fn a_client_that_reads_nothing_of_a_stored_turn_leaves_it_as_cancelled() {
         .plugin(plugin("misbehave"))
         .build()
         .await;
-    let chat = chat_of(&world, &world.ada).await;
+    let chat = world.new_chat(&world.ada, "Stored").await;
     let turn = stored(world.turn("misbehave", "feed:many-chunks 500"), &chat);
     let _handle = world.dispatch.chat(turn).await.unwrap();
     world.assert_idle().await;
@@ -415,7 +426,8 @@ async fn a_client_that_reads_nothing_of_a_stored_turn_leaves_it_as_cancelled() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_message_that_is_not_in_the_chat_cannot_be_named() {
     let world = world().plugin(plugin("probe").grant(&[Permission::EventsEmit])).build().await;
-    let (chat, other) = (chat_of(&world, &world.ada).await, chat_of(&world, &world.ada).await);
+    let (chat, other) =
+        (world.new_chat(&world.ada, "Stored").await, world.new_chat(&world.ada, "Stored").await);
     let here = ChatTurn { message: Some("here".into()), ..stored(world.turn("probe.one", "hi"), &chat) };
     world.chat(here).await.text();
     let status = json!({ "event": {"Status": {"description": "x", "done": false, "hidden": false}} });
@@ -430,16 +442,7 @@ async fn a_message_that_is_not_in_the_chat_cannot_be_named() {
         let tool = world.tool_turn("probe", "call", json!({ "import": "events.emit", "args": status }));
         let tool = innkeeper_dispatch::ToolTurn { chat: chat.clone(), message: message.clone(), ..tool };
         errors.push(world.dispatch.call_tool(tool).await.err());
-        let action = innkeeper_dispatch::ActionTurn {
-            principal: world.principal(),
-            plugin: crate::world::id("probe"),
-            action: "probe".to_owned(),
-            chat,
-            messages: None,
-            message,
-            locale: None,
-            body_bytes: 0,
-        };
+        let action = innkeeper_dispatch::ActionTurn { message, ..world.action_turn("probe", "probe", chat) };
         errors.push(world.dispatch.run_action(action).await.err());
         for error in errors {
             assert_eq!(error.map(|error| error.code()), (!known).then_some("not_allowed"));

@@ -5,25 +5,32 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use innkeeper_dispatch::{
-    ChatTurn, Dispatch, DispatchError, DispatchOptions, Frame, ProviderConfig, ToolTurn, TurnEnd, TurnHandle,
+    ActionTurn, ChatTurn, Dispatch, DispatchError, DispatchOptions, Frame, ProviderConfig, ToolTurn, TurnEnd,
+    TurnHandle,
 };
+use innkeeper_model::authority::Authority;
+use innkeeper_model::chat::NewChat;
 use innkeeper_model::chat_request::ChatRequest;
 use innkeeper_model::chunk::{Chunk, Collector};
 use innkeeper_model::event::WireEvent;
 use innkeeper_model::limits::Limits;
 use innkeeper_model::manifest::FilterDescription;
+use innkeeper_model::page::PageRequest;
 use innkeeper_model::permission::{Grant, Permission};
 use innkeeper_model::plugin::PluginSettings;
 use innkeeper_model::principal::Role;
 use innkeeper_model::receipt::Receipt;
 use innkeeper_model::time::Clock;
 use innkeeper_model::tool::ToolContent;
-use innkeeper_model::{PluginId, Principal, UserId};
+use innkeeper_model::{ChatId, PluginId, Principal, UserId};
 use innkeeper_registry::{LimitsConfig, Registry};
 use innkeeper_sandbox::{EngineOptions, Sandbox, SandboxOptions};
-use innkeeper_store::{LocalFiles, NewRevision, NewUser, Options, Store, connect, migrate};
+use innkeeper_store::{
+    LocalFiles, NewRevision, NewUser, Options, Pool, ReceiptFilter, Store, connect, migrate,
+};
 use innkeeper_testing::guests::guest;
 use serde_json::{Value, json};
+use tokio::runtime::Handle;
 
 /// What a world is made of.
 pub(crate) struct Builder {
@@ -36,6 +43,7 @@ pub(crate) struct Builder {
     reconnect_grace: Duration,
     stall_timeout: Duration,
     clock: Clock,
+    guests: Option<Handle>,
 }
 
 /// A guest as it is to be installed.
@@ -128,6 +136,12 @@ impl Builder {
         self
     }
 
+    /// Where guests run; else on the test's own runtime.
+    pub(crate) fn guests(mut self, guests: &Handle) -> Self {
+        self.guests = Some(guests.clone());
+        self
+    }
+
     /// What the server takes for the time.
     pub(crate) fn clock(mut self, clock: Clock) -> Self {
         self.clock = clock;
@@ -164,7 +178,7 @@ impl Builder {
             store: store.clone(),
             sandbox: sandbox.clone(),
             providers: self.providers,
-            guests: tokio::runtime::Handle::current(),
+            guests: self.guests.unwrap_or_else(Handle::current),
             keep_instances: self.keep_instances,
             ask_timeout: self.ask_timeout,
             reconnect_grace: self.reconnect_grace,
@@ -239,6 +253,7 @@ pub(crate) fn world() -> Builder {
         reconnect_grace: Duration::from_secs(5),
         stall_timeout: Duration::from_secs(60),
         clock: Clock::System,
+        guests: None,
     }
 }
 
@@ -286,6 +301,20 @@ impl World {
             Err(error) => {
                 Said { chunks: Vec::new(), end: TurnEnd { error: Some(error), receipts: Vec::new() } }
             }
+        }
+    }
+
+    /// Asks for an action on the messages of a chat.
+    pub(crate) fn action_turn(&self, plugin: &str, action: &str, chat: Option<ChatId>) -> ActionTurn {
+        ActionTurn {
+            principal: self.principal(),
+            plugin: id(plugin),
+            action: action.to_owned(),
+            chat,
+            messages: None,
+            message: None,
+            locale: None,
+            body_bytes: 0,
         }
     }
 
@@ -349,6 +378,27 @@ impl World {
     pub(crate) async fn trail(&self, said: &Said) -> Vec<String> {
         let receipts = self.receipts(&said.end.receipts).await;
         receipts.iter().map(|receipt| format!("{} {}", receipt.plugin, receipt.export)).collect()
+    }
+
+    /// Receipts of a plugin that are there, the latest call first.
+    pub(crate) async fn receipts_of(&self, plugin: &str) -> Vec<Receipt> {
+        self.dispatch.receipts().flush().await;
+        let filter = ReceiptFilter { plugin: Some(id(plugin)), ..ReceiptFilter::default() };
+        let page = PageRequest { cursor: None, limit: 100 };
+        let stored = self.store.invocations().list(&filter, &page).await.unwrap().items;
+        stored.into_iter().map(|stored| stored.receipt).collect()
+    }
+
+    /// Makes an empty chat of a person's.
+    pub(crate) async fn new_chat(&self, user: &UserId, title: &str) -> ChatId {
+        let new = NewChat { title: title.to_owned(), folder: None };
+        self.store.chats().create(user, &Authority::Own(user.clone()), new).await.unwrap().id
+    }
+
+    /// The database itself, where a test has to look at it, or to change what others may not.
+    pub(crate) fn sqlite(&self) -> &sqlx::SqlitePool {
+        let Pool::Sqlite(pool) = self.store.pool() else { panic!("these tests run on SQLite") };
+        pool
     }
 
     /// Instances that there may be at once.
@@ -443,6 +493,11 @@ pub(crate) fn completion(model: &str, text: &str) -> Value {
         "tools": [],
         "params": "{}",
     }})
+}
+
+/// The same turn, stored in a chat.
+pub(crate) fn stored(turn: ChatTurn, chat: &ChatId) -> ChatTurn {
+    ChatTurn { chat: Some(chat.clone()), store_turn: true, ..turn }
 }
 
 /// Waits until a claim holds.

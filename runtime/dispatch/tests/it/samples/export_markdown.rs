@@ -1,7 +1,7 @@
 //! `export-markdown`: from the question for a title to the bytes of the file.
 
 use futures::TryStreamExt;
-use innkeeper_dispatch::{ActionOutcome, ActionTurn, DispatchError};
+use innkeeper_dispatch::{ActionOutcome, DispatchError};
 use innkeeper_model::authority::Authority;
 use innkeeper_model::chat_message::NewMessage;
 use innkeeper_model::file::File;
@@ -10,7 +10,6 @@ use innkeeper_model::tool::ToolContent;
 use innkeeper_model::{ChatId, Permission};
 use serde_json::{Value, json};
 
-use super::{chat_of, sqlite};
 use crate::world::{World, id, plugin, world};
 
 const NEEDED: &[Permission] = &[Permission::FilesWrite, Permission::EventsCall, Permission::EventsEmit];
@@ -19,7 +18,7 @@ const NEEDED: &[Permission] = &[Permission::FilesWrite, Permission::EventsCall, 
 async fn with(grants: &[Permission]) -> (World, ChatId) {
     let world = world().plugin(plugin("export-markdown").grant(grants)).build().await;
     let authority = Authority::Own(world.ada.clone());
-    let chat = chat_of(&world, &world.ada, "Plans").await;
+    let chat = world.new_chat(&world.ada, "Plans").await;
     let message = |role: &str, content: &str| NewMessage {
         role: role.to_owned(),
         content: content.to_owned(),
@@ -46,16 +45,7 @@ async fn export(
     answer: Value,
 ) -> (Value, Result<ActionOutcome, DispatchError>) {
     let mut ada = world.dispatch.hub().subscribe(&world.ada).unwrap();
-    let turn = ActionTurn {
-        principal: world.principal(),
-        plugin: id("export-markdown"),
-        action: "export".to_owned(),
-        chat: Some(chat.clone()),
-        messages: None,
-        message: None,
-        locale: None,
-        body_bytes: 0,
-    };
+    let turn = world.action_turn("export-markdown", "export", Some(chat.clone()));
     let answers = async {
         let delivery = ada.next().await.unwrap();
         world.dispatch.hub().answer(&world.ada, &delivery.ask.unwrap(), answer).unwrap();
@@ -101,7 +91,7 @@ async fn the_message_keeps_its_link_to_the_file() {
     let [ToolContent::File { id }] = content.as_slice() else { panic!("{content:?}") };
     let rows = "SELECT role, files FROM chat_message WHERE chat_id = ? ORDER BY id";
     let rows: Vec<(String, Option<String>)> =
-        sqlx::query_as(rows).bind(chat.as_str()).fetch_all(sqlite(&world)).await.unwrap();
+        sqlx::query_as(rows).bind(chat.as_str()).fetch_all(world.sqlite()).await.unwrap();
     let [(question, none), (answer, files)] = rows.as_slice() else { panic!("{rows:?}") };
     assert_eq!((question.as_str(), answer.as_str()), ("user", "assistant"));
     assert!(none.as_deref().is_none_or(|none| none == "null"), "{none:?}");

@@ -4,7 +4,7 @@ use futures::future::join_all;
 use innkeeper_model::Permission;
 use serde_json::{Value, json};
 
-use super::{at_every_hook, both, either_way, sqlite, turn_by, user};
+use super::{at_every_hook, both, either_way, turn_by, user};
 use crate::upstream::Upstream;
 use crate::world::{Builder, Installed, World, plugin};
 
@@ -19,7 +19,7 @@ async fn worlds(valves: Value) -> [World; 2] {
 /// When Ada's window ends, in seconds since 1970.
 async fn ends(world: &World) -> i64 {
     let expires = "SELECT expires_at FROM innkeeper_kv WHERE plugin_id = 'rate-limit' AND subject = ?";
-    sqlx::query_scalar(expires).bind(world.ada.as_str()).fetch_one(sqlite(world)).await.unwrap()
+    sqlx::query_scalar(expires).bind(world.ada.as_str()).fetch_one(world.sqlite()).await.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -59,7 +59,7 @@ async fn a_window_begins_with_its_first_request_and_ends() {
         assert!((before + 600..=world.store.clock().seconds() + 600).contains(&first), "{before} {first}");
         // Neither a request nor a refusal moves the end.
         let moved = "UPDATE innkeeper_kv SET expires_at = expires_at - 100 WHERE plugin_id = 'rate-limit'";
-        sqlx::query(moved).execute(sqlite(&world)).await.unwrap();
+        sqlx::query(moved).execute(world.sqlite()).await.unwrap();
         world.chat(turn()).await.text();
         let refused = world.chat(turn()).await.error().to_string();
         assert!(refused.contains("Please try again in 9 minutes."), "{refused}");
@@ -67,7 +67,7 @@ async fn a_window_begins_with_its_first_request_and_ends() {
 
         let over = "UPDATE innkeeper_kv SET expires_at = ? WHERE plugin_id = 'rate-limit'";
         let now = world.store.clock().seconds();
-        sqlx::query(over).bind(now).execute(sqlite(&world)).await.unwrap();
+        sqlx::query(over).bind(now).execute(world.sqlite()).await.unwrap();
         world.chat(turn()).await.text();
         assert!(ends(&world).await >= now + 600, "a new window");
         world.chat(turn()).await.text();

@@ -7,7 +7,7 @@ use innkeeper_model::manifest::FilterHooks;
 use innkeeper_model::{ChatId, Permission};
 use serde_json::{Value, json};
 
-use super::{both, chat_of, either_way, sqlite, user};
+use super::{both, either_way, user};
 use crate::upstream::{Upstream, delta};
 use crate::world::{Builder, Installed, Said, World, plugin};
 
@@ -108,7 +108,7 @@ async fn without_its_storage_a_fresh_instance_lets_nothing_through() {
     let build = |builder: Builder| builder.provider(upstream.config()).plugin(plugin("redaction").global());
     let [kept, fresh] = either_way(build).await;
     assert_eq!(kept.chat(kept.turn("gpt-fake", "hi")).await.text(), "Write to [e-mail]", "it needs none");
-    let chat = chat_of(&fresh, &fresh.ada, "Stored").await;
+    let chat = fresh.new_chat(&fresh.ada, "Stored").await;
     let turn = fresh.turn("gpt-fake", "hi");
     let said = fresh.chat(ChatTurn { chat: Some(chat.clone()), store_turn: true, ..turn }).await;
     assert_eq!(said.chunks, []);
@@ -169,7 +169,7 @@ async fn a_failed_answer_passes_with_what_was_held_back_before_it() {
 /// A stored turn, in which a model that was asked `who is bob@example.org?` names an address itself.
 async fn stored_turn(world: &World, upstream: &Upstream) -> (ChatId, Said) {
     upstream.say(["Write to ann@exam", "ple.org"].map(delta).to_vec());
-    let chat = chat_of(world, &world.ada, "Stored").await;
+    let chat = world.new_chat(&world.ada, "Stored").await;
     let turn = world.turn("gpt-fake", "who is bob@example.org?");
     let said = world.chat(ChatTurn { chat: Some(chat.clone()), store_turn: true, ..turn }).await;
     (chat, said)
@@ -179,7 +179,7 @@ async fn stored_turn(world: &World, upstream: &Upstream) -> (ChatId, Said) {
 async fn rows(world: &World, chat: &ChatId) -> Vec<(String, String, Option<String>)> {
     let document: String = sqlx::query_scalar("SELECT chat FROM chat WHERE id = ?")
         .bind(chat.as_str())
-        .fetch_one(sqlite(world))
+        .fetch_one(world.sqlite())
         .await
         .unwrap();
     let document: Value = serde_json::from_str(&document).unwrap();

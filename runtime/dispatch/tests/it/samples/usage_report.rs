@@ -6,7 +6,7 @@ use innkeeper_model::chat_request::Usage;
 use innkeeper_model::{ChatId, Permission, UserId};
 use serde_json::json;
 
-use super::{chat_of, sqlite, turn_by};
+use super::turn_by;
 use crate::world::{World, id, plugin, world};
 
 const READ: &[Permission] = &[Permission::ChatsRead, Permission::ChatMessagesRead];
@@ -16,7 +16,7 @@ type Answer = (&'static str, Option<(u64, u64)>);
 
 /// A chat with a question before each answer, last changed at `changed`.
 async fn used_chat(world: &World, user: &UserId, title: &str, changed: i64, answers: &[Answer]) -> ChatId {
-    let (authority, chat) = (Authority::Own(user.clone()), chat_of(world, user, title).await);
+    let (authority, chat) = (Authority::Own(user.clone()), world.new_chat(user, title).await);
     let messages = world.store.chat_messages();
     for &(model, usage) in answers {
         let message = |role: &str| NewMessage { role: role.to_owned(), done: true, ..NewMessage::default() };
@@ -31,7 +31,7 @@ async fn used_chat(world: &World, user: &UserId, title: &str, changed: i64, answ
         }
     }
     let moved = sqlx::query("UPDATE chat SET updated_at = ? WHERE id = ?").bind(changed).bind(chat.as_str());
-    assert_eq!(moved.execute(sqlite(world)).await.unwrap().rows_affected(), 1);
+    assert_eq!(moved.execute(world.sqlite()).await.unwrap().rows_affected(), 1);
     chat
 }
 
