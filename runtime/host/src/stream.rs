@@ -285,7 +285,7 @@ impl StreamConsumer<State> for ChunkConsumer {
     ) -> Poll<wasmtime::Result<StreamResult>> {
         let mut taken = false;
         self.waiting = None;
-        // As many as there is room for: each wake-up of the reader then serves several chunks. A write of nothing asks whether there is room.
+        // As many as there is room for: each wake-up of the reader then serves several chunks.
         while !taken || source.remaining(store.as_context_mut()) > 0 {
             match self.sender.poll_reserve(cx) {
                 Poll::Ready(Ok(())) => {}
@@ -296,6 +296,11 @@ impl StreamConsumer<State> for ChunkConsumer {
                     self.waiting = Some(self.call.clock().wait());
                     return Poll::Pending;
                 }
+            }
+            if source.remaining(store.as_context_mut()) == 0 {
+                // A write of nothing asks whether there is room.
+                self.sender.abort_send();
+                break;
             }
             let mut slot: Option<wit::Chunk> = None;
             source.read(store.as_context_mut(), &mut slot)?;

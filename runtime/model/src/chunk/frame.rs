@@ -19,8 +19,9 @@ impl Chunk {
     /// Takes the data of one frame apart, in the order in which it counts: event, then text and the ends of choices, then figures, then what is left.
     ///
     /// All text that a client would show is typed, whatever else the frame holds, so that filters see it; an event is always [`Chunk::Event`],
-    /// so that its permission can be checked, and so are `sources` that show a document, as events of the type `source`. The further fields of a choice that ends go with its end; what else has no type of its own
-    /// (`logprobs`, `sources`, …) follows as one [`Chunk::Raw`] without them.
+    /// so that its permission can be checked, and so are `sources` that show a document, as events of the type `source`.
+    /// The further fields of a choice that ends go with its end; what else has no type of its own (`logprobs`, other `sources`, …) follows
+    /// as one [`Chunk::Raw`] without them.
     /// A frame that is nothing of OpenAI's comes as [`Chunk::Raw`] whole; one that says nothing gives no chunk.
     /// Give a plugin's own [`Chunk::Raw`] to this function before it goes on.
     ///
