@@ -12,7 +12,7 @@ use innkeeper_model::chat_message::StoredMessage;
 use innkeeper_model::{ChatId, MessageId, ModelId};
 use innkeeper_store::StoreError;
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
 use crate::failure::{Failure, answers};
@@ -78,19 +78,19 @@ pub(crate) struct MessageView {
     done: bool,
     /// Tokens.
     #[schema(value_type = Option<Object>)]
-    usage: Option<Value>,
+    usage: Option<Box<RawValue>>,
     /// What plugins attached.
     #[schema(value_type = Option<Object>)]
-    files: Option<Value>,
+    files: Option<Box<RawValue>>,
     /// What the answer rests on.
     #[schema(value_type = Option<Object>)]
-    sources: Option<Value>,
+    sources: Option<Box<RawValue>>,
     /// What plugins show beside it.
     #[schema(value_type = Option<Object>)]
-    embeds: Option<Value>,
+    embeds: Option<Box<RawValue>>,
     /// What plugins said while they worked.
     #[schema(value_type = Option<Object>)]
-    status_history: Option<Value>,
+    status_history: Option<Box<RawValue>>,
     /// Why the answer failed.
     error: Option<String>,
     /// Seconds since 1970.
@@ -103,7 +103,8 @@ pub(crate) struct MessageView {
 
 impl From<StoredMessage> for MessageView {
     fn from(message: StoredMessage) -> Self {
-        let parsed = |text: Option<String>| text.and_then(|text| serde_json::from_str(&text).ok());
+        // As text: taken apart, what a page of messages holds would need many times its memory.
+        let parsed = |text: Option<String>| text.and_then(|text| RawValue::from_string(text).ok());
         Self {
             id: message.id.into_string(),
             chat: message.chat.into_string(),

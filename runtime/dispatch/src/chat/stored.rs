@@ -106,18 +106,24 @@ impl Kept {
 
     /// Stores why there is no answer, or only part of one.
     async fn fail(self: &Arc<Self>, error: &DispatchError, partial: Partial) {
-        let error = json!({ "content": error.to_string() }).to_string();
+        let ended = MessageUpdate {
+            done: Some(true),
+            error: Some(json!({ "content": error.to_string() }).to_string()),
+            ..MessageUpdate::default()
+        };
+        let without_text = MessageUpdate { content: Some(String::new()), ..ended.clone() };
         let failed = self.settle(move |now| MessageUpdate {
             content: match partial {
                 Partial::Shown => Some(now.to_owned()).filter(|text| !text.is_empty()),
                 Partial::Own(text) => Some(text),
                 Partial::Nothing => Some(String::new()),
             },
-            done: Some(true),
-            error: Some(error),
-            ..MessageUpdate::default()
+            ..ended
         });
-        if let Err(error) = failed.await {
+        let Err(error) = failed.await else { return };
+        tracing::warn!(%error, "the text of a turn that failed could not be stored");
+        // The text may be what does not fit, and nobody is to wait for an answer that will not come.
+        if let Err(error) = self.settle(move |_| without_text).await {
             tracing::warn!(%error, "the failure of a turn could not be stored");
         }
     }

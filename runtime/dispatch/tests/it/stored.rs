@@ -4,7 +4,7 @@ use std::task::Poll;
 
 use innkeeper_dispatch::{ChatTurn, Frame};
 use innkeeper_model::authority::Authority;
-use innkeeper_model::chat_message::StoredMessage;
+use innkeeper_model::chat_message::{NewMessage, StoredMessage};
 use innkeeper_model::chunk::Chunk;
 use innkeeper_model::{ChatId, MessageId, Permission, UserId};
 use serde_json::{Value, json};
@@ -41,11 +41,11 @@ async fn question_and_answer_are_stored_once() {
     assert_eq!(kept[1].model.as_ref().map(|model| model.as_str()), Some("echo"));
     assert!(kept.windows(2).all(|pair| pair[1].parent.as_ref() == Some(&pair[0].id)));
     // A question that is there already, as after a failure, is not stored again.
-    let new = innkeeper_model::chat_message::NewMessage {
+    let new = NewMessage {
         role: "user".to_owned(),
         content: "four".to_owned(),
         done: true,
-        ..Default::default()
+        ..NewMessage::default()
     };
     world.store.chat_messages().append(&Authority::Own(world.ada.clone()), &chat, new).await.unwrap();
     world.chat(stored(world.turn("echo", "four"), &chat)).await.text();
@@ -134,6 +134,27 @@ async fn a_failure_is_stored_with_what_had_come() {
         );
         assert_eq!(parsed(&answer.error)["content"], error.to_string());
     }
+    world.assert_idle().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_for_which_the_chat_has_no_room_is_stored_as_a_failure() {
+    let world = world().plugin(plugin("echo")).build().await;
+    let chat = world.new_chat(&world.ada, "Full").await;
+    let mine = Authority::Own(world.ada.clone());
+    let long = NewMessage {
+        role: "user".to_owned(),
+        content: "x".repeat(14 << 20),
+        done: true,
+        ..NewMessage::default()
+    };
+    world.store.chat_messages().append(&mine, &chat, long).await.unwrap();
+    let said = world.chat(stored(world.turn("echo", &"y".repeat(700 << 10)), &chat)).await;
+    assert!(said.error().to_string().contains("chat-bytes"), "{}", said.error());
+    let kept = messages(&world, &world.ada, &chat).await;
+    let answer = kept.last().unwrap();
+    assert_eq!((answer.role.as_str(), answer.content.as_str(), answer.done), ("assistant", "", true));
+    assert!(answer.error.as_deref().is_some_and(|error| error.contains("chat-bytes")), "{:?}", answer.error);
     world.assert_idle().await;
 }
 
