@@ -9,7 +9,7 @@ use innkeeper_model::receipt::{Outcome, Receipt, Usage};
 use innkeeper_model::time::Clock;
 use innkeeper_store::{LocalFiles, Options, Pool, Store, StoredReceipt, connect, migrate};
 
-use crate::world::{World, id, plugin, world};
+use crate::world::{World, id, plugin, soon, world};
 
 fn receipt(number: usize) -> Receipt {
     Receipt {
@@ -158,4 +158,25 @@ async fn receipts_that_cannot_be_written_at_present_are_tried_again_in_order() {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     assert_eq!(stored().await, (0..2_000).map(|number| format!("call-{number}")).collect::<Vec<_>>());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn receipts_beyond_those_that_may_wait_are_counted_as_lost() {
+    let world = world().connections(1).build().await;
+    sqlx::query("PRAGMA query_only = ON").execute(world.sqlite()).await.unwrap();
+    let lost = || {
+        let metrics = world.dispatch.metrics().unwrap();
+        let lost = metrics.lines().find_map(|line| line.strip_prefix("innkeeper_receipts_lost_total "));
+        lost.unwrap().parse::<usize>().unwrap()
+    };
+    let log = world.dispatch.receipts();
+    (0..20_000).for_each(|number| log.record(receipt(number)));
+    assert_eq!(lost(), 0, "so many may wait");
+    // As many wait to be written, and as many on their way there.
+    (20_000..60_000).for_each(|number| log.record(receipt(number)));
+    soon("the others are lost", || lost() >= 20_000).await;
+    sqlx::query("PRAGMA query_only = OFF").execute(world.sqlite()).await.unwrap();
+    log.flush().await;
+    let page = PageRequest { cursor: None, limit: 1 };
+    assert!(!world.store.invocations().list(&Default::default(), &page).await.unwrap().items.is_empty());
 }
