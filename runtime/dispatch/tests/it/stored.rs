@@ -149,8 +149,8 @@ async fn an_answer_for_which_the_chat_has_no_room_is_stored_as_a_failure() {
         ..NewMessage::default()
     };
     world.store.chat_messages().append(&mine, &chat, long).await.unwrap();
-    let said = world.chat(stored(world.turn("echo", &"y".repeat(700 << 10)), &chat)).await;
-    assert!(said.error().to_string().contains("chat-bytes"), "{}", said.error());
+    let error = world.chat(stored(world.turn("echo", &"y".repeat(700 << 10)), &chat)).await.error();
+    assert!(error.to_string().contains("chat-bytes"), "{error}");
     let kept = messages(&world, &world.ada, &chat).await;
     let answer = kept.last().unwrap();
     assert_eq!((answer.role.as_str(), answer.content.as_str(), answer.done), ("assistant", "", true));
