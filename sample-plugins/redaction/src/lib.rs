@@ -261,7 +261,7 @@ fn rewrite(patterns: &Patterns, json: &str, walk: fn(&Patterns, &mut Value)) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use innkeeper_sdk::chat_request::{Finish, StreamEvent};
+    use innkeeper_sdk::chat_request::{Finish, ImagePart, StreamEvent};
 
     fn run(pieces: &[&str]) -> String {
         let patterns = Patterns::new(true, true, &["Project Falcon".to_owned()]);
@@ -290,6 +290,21 @@ mod tests {
         }
         let letters: Vec<String> = text.chars().map(String::from).collect();
         assert_eq!(run(&letters.iter().map(String::as_str).collect::<Vec<_>>()), whole);
+    }
+
+    #[test]
+    fn who_speaks_and_media_of_other_kinds_are_looked_at() {
+        let mut message = Message::user("hi");
+        message.name = Some("ann@example.org".to_owned());
+        let other = Media::Other(r#"{"alt":"ann@example.org"}"#.to_owned());
+        let image = ImagePart { image: other, detail: None, extra: None };
+        message.content = Some(Content::Parts(vec![ContentPart::Image(image)]));
+        redact_message(&Patterns::new(true, true, &[]), &mut message);
+        assert_eq!(message.name.as_deref(), Some("[e-mail]"));
+        let Some(Content::Parts(parts)) = message.content else { panic!("it has parts") };
+        assert!(
+            matches!(&parts[0], ContentPart::Image(ImagePart { image: Media::Other(json), .. }) if json == r#"{"alt":"[e-mail]"}"#)
+        );
     }
 
     #[test]
