@@ -54,9 +54,9 @@ fn expected(place: &str, how: &str) -> &'static [&'static str] {
 async fn hundreds_of_misbehaving_turns_leave_it_healthy() {
     let limits = [
         ("fuel", 3_000_000),
-        ("active", 300),
-        ("waiting", 300),
-        ("hook", 200),
+        ("active", 700),
+        ("waiting", 700),
+        ("hook", 600),
         ("background", 100),
         ("background-fuel", 2_000_000),
     ];
