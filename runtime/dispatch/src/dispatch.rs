@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use futures::FutureExt;
 use innkeeper_host::Turn;
 use innkeeper_host::turn::{Blobs, TurnContext};
 use innkeeper_model::authority::Authority;
@@ -215,14 +216,19 @@ impl Dispatch {
         self.0.keep_instances
     }
 
-    /// A person's settings of a plugin. Read by a task of its own: in a turn's it would hold a connection while guests compute.
+    /// A person's settings of a plugin. What is not known yet is read by a task of its own: in a turn's it would hold a connection while
+    /// guests compute.
     pub(crate) async fn user_valves(
         &self,
         plugin: &Arc<Plugin>,
         user: &UserId,
     ) -> Result<Arc<str>, DispatchError> {
         let (plugin, user) = (Arc::clone(plugin), user.clone());
-        let read = self.0.io.spawn(async move { plugin.user_valves(&user).await });
+        let mut read = Box::pin(async move { plugin.user_valves(&user).await });
+        if let Some(known) = (&mut read).now_or_never() {
+            return Ok(known?);
+        }
+        let read = self.0.io.spawn(read);
         Ok(AbortOnDropHandle::new(read).await.map_err(|_| DispatchError::Internal)??)
     }
 
